@@ -1,0 +1,32 @@
+/* Whole files: bounded reading, atomic replacement (temporary name, fsync, rename), read-only mapping. */
+#ifndef TT_BASE_FILE_H
+#define TT_BASE_FILE_H
+
+#include "telltale/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Reads a regular file of at most `max_bytes`; *data is NUL-terminated behind *size bytes, free with tt_free.
+ */
+TT_API tt_status tt_file_read(const char *path, size_t max_bytes, char **data, size_t *size, tt_error *err);
+/* Replaces `path` atomically: a crash leaves the old file or the new one, never a part. */
+TT_API tt_status tt_file_write(const char *path, const void *data, size_t size, tt_error *err);
+TT_API bool tt_file_exists(const char *path);
+TT_API bool tt_dir_exists(const char *path);
+TT_API tt_status tt_dir_create(const char *path, tt_error *err); /* with parents; fine if it exists */
+
+typedef struct tt_map {
+    const unsigned char *data;
+    size_t size;
+} tt_map;
+/* Maps a regular file read-only (an empty file gives data = NULL, size = 0). */
+TT_API tt_status tt_map_open(const char *path, tt_map *map, tt_error *err);
+TT_API void tt_map_close(tt_map *map);
+/* Tells the kernel that [offset, offset+size) is no longer needed, so that resident memory falls. */
+TT_API void tt_map_give_back(const tt_map *map, size_t offset, size_t size);
+
+/* Joins with one '/'; the result is owned by the caller (tt_free); NULL when out of memory. */
+TT_API char *tt_path_join(const char *dir, const char *name);
+
+#endif

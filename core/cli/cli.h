@@ -1,0 +1,26 @@
+/* One file a subcommand: core/cli/cmd_<name>.c defines `int tt_cmd_<name>(int argc, char **argv)` (argv[0] is
+ * the subcommand) and is listed in main.c. No logic of its own: reads arguments, calls the library, prints.
+ */
+#ifndef TT_CLI_H
+#define TT_CLI_H
+
+#include "telltale/status.h"
+
+/* Exit codes (DESIGN 5.9) */
+enum {
+    TT_EXIT_DONE = 0,
+    TT_EXIT_FAILURES = 1,
+    TT_EXIT_BAD_SPEC = 2,
+    TT_EXIT_REFUSED = 3,
+    TT_EXIT_INTERRUPTED = 4
+};
+
+typedef struct tt_command {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} tt_command;
+
+/* Prints "telltale: message" to stderr and gives the exit code that fits the status. */
+int tt_cli_error(const tt_error *err);
+
+#endif

@@ -1,0 +1,58 @@
+/* The `telltale` program: finds the subcommand. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const tt_command commands[] = {
+    {NULL, NULL, NULL},
+};
+
+int tt_cli_error(const tt_error *err)
+{
+    fprintf(stderr, "telltale: %s\n", err->message);
+    switch (err->code) {
+    case TT_OK:
+        return TT_EXIT_DONE;
+    case TT_ERR_REFUSED:
+        return TT_EXIT_REFUSED;
+    case TT_ERR_INTERRUPTED:
+        return TT_EXIT_INTERRUPTED;
+    case TT_ERR_CRASHED:
+    case TT_ERR_IO:
+    case TT_ERR_MEMORY:
+    case TT_ERR_INTERNAL:
+        return TT_EXIT_FAILURES;
+    default:
+        return TT_EXIT_BAD_SPEC;
+    }
+}
+
+static void usage(FILE *out)
+{
+    fprintf(out, "usage: telltale COMMAND [ARGUMENT ...]\n\n");
+    for (const tt_command *c = commands; c->name; c++)
+        fprintf(out, "  %-10s %s\n", c->name, c->summary);
+    fprintf(out, "\n`telltale COMMAND --help` says more. Audit only models and images that you may lawfully "
+                 "examine.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return TT_EXIT_BAD_SPEC;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return TT_EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("telltale %s\n", TT_VERSION);
+        return TT_EXIT_DONE;
+    }
+    for (const tt_command *c = commands; c->name; c++)
+        if (strcmp(argv[1], c->name) == 0) return c->run(argc - 1, argv + 1);
+    fprintf(stderr, "telltale: no command '%s'; `telltale --help` lists them\n", argv[1]);
+    return TT_EXIT_BAD_SPEC;
+}
