@@ -1,0 +1,153 @@
+/* Progress for people: a bar on a terminal, else a plain line every few seconds. */
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+static const double redraw_s = 0.1, line_s = 5.0;
+static atomic_bool quiet;
+
+struct tt_progress {
+    char *what, *unit;
+    char note[64];
+    uint64_t total, done;
+    double start_s, shown_s; /* shown_s: time of the last output */
+    bool terminal, drawn;
+};
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void put(const char *text, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(STDERR_FILENO, text, n);
+        if (w <= 0) return;
+        text += w;
+        n -= (size_t)w;
+    }
+}
+
+static int columns(void)
+{
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 80;
+    return size.ws_col < 250 ? size.ws_col : 250;
+}
+
+static void format_duration(double s, char *out, size_t size)
+{
+    if (!(s < 360000.0))
+        snprintf(out, size, "--:--");
+    else if (s < 3600.0)
+        snprintf(out, size, "%02d:%02d", (int)s / 60, (int)s % 60);
+    else
+        snprintf(out, size, "%d:%02d:%02d", (int)s / 3600, (int)s / 60 % 60, (int)s % 60);
+}
+
+/* "12/40 images, 3.4/s, 00:08 left" */
+static void format_state(const tt_progress *p, double elapsed, char *out, size_t size)
+{
+    double rate = elapsed > 0 ? (double)p->done / elapsed : 0.0;
+    char time_text[32];
+    bool complete = p->done >= p->total;
+    double left = rate > 0 ? (double)(p->total - (complete ? p->total : p->done)) / rate : INFINITY;
+    format_duration(complete ? elapsed : left, time_text, sizeof time_text);
+    snprintf(out, size, "%" PRIu64 "/%" PRIu64 " %s, %.*f/s, %s %s%s%s", p->done, p->total, p->unit,
+             rate < 10 ? 2 : 0, rate, time_text, complete ? "in all" : "left", p->note[0] ? ", " : "",
+             p->note);
+}
+
+static void draw_bar(const tt_progress *p, const char *state)
+{
+    char line[1024];
+    int width = columns() - 1, n = snprintf(line, 600, "\r%s ", p->what);
+    int bar = width - n - (int)strlen(state) - 4;
+    if (bar > 40) bar = 40;
+    if (n > 599) n = 599;
+    if (bar >= 5) {
+        double part = p->total ? (double)p->done / (double)p->total : 1.0;
+        int filled = (int)((part < 1.0 ? part : 1.0) * bar);
+        line[n++] = '[';
+        for (int i = 0; i < bar; i++)
+            line[n++] = i < filled ? '#' : '.';
+        line[n++] = ']';
+        line[n++] = ' ';
+    }
+    n += snprintf(line + n, sizeof line - (size_t)n - 4, "%s", state);
+    if (n > width) n = width; /* a longer line would wrap and could not be redrawn */
+    memcpy(line + n, "\033[K", 3);
+    put(line, (size_t)n + 3);
+}
+
+static void show(tt_progress *p, double now)
+{
+    char state[256];
+    format_state(p, now - p->start_s, state, sizeof state);
+    if (p->terminal)
+        draw_bar(p, state);
+    else
+        tt_log(TT_LOG_INFO, "%s: %s", p->what, state);
+    p->shown_s = now;
+    p->drawn = true;
+}
+
+void tt_progress_set_quiet(bool q)
+{
+    atomic_store(&quiet, q);
+}
+
+tt_progress *tt_progress_start(const char *what, const char *unit, uint64_t total)
+{
+    tt_progress *p = tt_alloc_zero(sizeof *p);
+    if (!p) return NULL;
+    p->what = tt_strdup(what);
+    p->unit = tt_strdup(unit);
+    if (!p->what || !p->unit) {
+        tt_free(p->what);
+        tt_free(p->unit);
+        tt_free(p);
+        return NULL;
+    }
+    p->total = total;
+    p->terminal = isatty(STDERR_FILENO) == 1;
+    p->start_s = p->shown_s = now_s();
+    return p;
+}
+
+void tt_progress_set(tt_progress *p, uint64_t done)
+{
+    if (!p) return;
+    p->done = done;
+    if (atomic_load(&quiet)) return;
+    double now = now_s();
+    if (now - p->shown_s >= (p->terminal ? redraw_s : line_s)) show(p, now);
+}
+
+void tt_progress_note(tt_progress *p, const char *note)
+{
+    if (p) snprintf(p->note, sizeof p->note, "%s", note ? note : "");
+}
+
+void tt_progress_finish(tt_progress *p)
+{
+    if (!p) return;
+    if (!atomic_load(&quiet)) {
+        show(p, now_s());
+        if (p->terminal) put("\n", 1);
+    }
+    tt_free(p->what);
+    tt_free(p->unit);
+    tt_free(p);
+}
