@@ -20,6 +20,8 @@ typedef struct tt_command {
     int (*run)(int argc, char **argv);
 } tt_command;
 
+int tt_cmd_evaluate(int argc, char **argv);
+
 /* Prints "telltale: message" to stderr and gives the exit code that fits the status. */
 int tt_cli_error(const tt_error *err);
 

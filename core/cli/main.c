@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const tt_command commands[] = {
+    {"evaluate", "metrics of a table of scores", tt_cmd_evaluate},
     {NULL, NULL, NULL},
 };
 

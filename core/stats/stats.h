@@ -77,6 +77,7 @@ TT_API void tt_over_seeds_of(const double *values, size_t n, tt_over_seeds *out)
 TT_API double tt_normal_cdf(double z);
 TT_API double tt_normal_quantile(double p);
 TT_API double tt_student_quantile(double p, double df);
+TT_API double tt_beta_cdf(double x, double a, double b);
 TT_API double tt_beta_quantile(double p, double a, double b);
 TT_API tt_interval tt_clopper_pearson(uint64_t k, uint64_t n, double confidence);
 

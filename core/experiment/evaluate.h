@@ -1,0 +1,35 @@
+/* Scores from a file to a table: what `telltale evaluate` prints. */
+#ifndef TT_EXPERIMENT_EVALUATE_H
+#define TT_EXPERIMENT_EVALUATE_H
+
+#include "base/mem.h"
+#include "stats/stats.h"
+
+#define TT_EVALUATE_FPRS 3
+
+typedef struct tt_evaluation {
+    int64_t seed;
+    size_t members, nonmembers;
+    tt_auc auc;
+    tt_tpr tpr[TT_EVALUATE_FPRS]; /* at 10, 1 and 0.1 % FPR */
+    tt_accuracy best;
+} tt_evaluation;
+
+typedef struct tt_evaluations {
+    tt_evaluation *of_seed;
+    size_t n;
+    tt_over_seeds auc, best, tpr[TT_EVALUATE_FPRS]; /* n = 0 for a TPR that some seed cannot resolve */
+} tt_evaluations;
+
+/* One set of scores. `bootstrap_seed` keys the bootstrap's draws. */
+TT_API tt_status tt_evaluate(size_t n, const double *scores, const uint8_t *member, uint64_t bootstrap_seed,
+                             tt_evaluation *out, tt_error *err);
+/* A CSV with columns label (1 member, 0 not), score (higher = member) and, if it has several runs, seed. */
+TT_API tt_status tt_evaluate_csv(const char *path, tt_evaluations *out, tt_error *err);
+TT_API void tt_evaluations_free(tt_evaluations *e);
+
+/* As a table for people, or as JSON. */
+TT_API bool tt_evaluations_text(const tt_evaluations *e, tt_buf *out);
+TT_API bool tt_evaluations_json(const tt_evaluations *e, tt_buf *out);
+
+#endif

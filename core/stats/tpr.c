@@ -1,0 +1,168 @@
+/* TPR at a given FPR, never interpolated; accuracy at thresholds; the CLiD scripts' variants. */
+#include "base/mem.h"
+#include "base/rng.h"
+#include "stats/order.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* The last tie (walking down from the highest score) up to which false positives do not exceed the target;
+ * *tp, *fp counts there. Returns how many ties are above the threshold. weights NULL: 1 for all; else [2·tie
+ * + class]. */
+static size_t walk(const tt_order *o, const uint64_t *weights, double target, uint64_t nonmembers,
+                   uint64_t *tp, uint64_t *fp)
+{
+    /* the largest count k with k/n ≤ target, robust to the rounding of target·n */
+    uint64_t allowed = (uint64_t)floor(target * (double)nonmembers + 1e-9);
+    uint64_t t = 0, f = 0;
+    size_t taken = 0;
+    *tp = *fp = 0;
+    for (size_t i = 0; i < o->n; i++) {
+        t += weights ? weights[2 * i + 1] : o->ties[i].members;
+        f += weights ? weights[2 * i] : o->ties[i].nonmembers;
+        if (f > allowed) break;
+        *tp = t;
+        *fp = f;
+        taken = i + 1;
+    }
+    return taken;
+}
+
+#define BOOTSTRAP_DRAWS 1000
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Draws both classes with replacement, keyed by (seed, draw, place), and takes the threshold anew each time.
+ */
+static tt_status bootstrap(const tt_order *o, double target, uint64_t seed, tt_interval *out, tt_error *err)
+{
+    size_t n[2] = {(size_t)o->nonmembers, (size_t)o->members};
+    uint32_t *tie_of[2] = {tt_alloc_array(n[0], sizeof(uint32_t)), tt_alloc_array(n[1], sizeof(uint32_t))};
+    uint64_t *weights = tt_alloc_array(o->n, 2 * sizeof *weights);
+    double *tprs = tt_alloc_array(BOOTSTRAP_DRAWS, sizeof *tprs);
+    tt_status s = TT_OK;
+    if (!tie_of[0] || !tie_of[1] || !weights || !tprs) {
+        s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the bootstrap");
+        goto done;
+    }
+    size_t at[2] = {0, 0};
+    for (size_t i = 0; i < o->n; i++) {
+        for (uint64_t k = 0; k < o->ties[i].nonmembers; k++)
+            tie_of[0][at[0]++] = (uint32_t)i;
+        for (uint64_t k = 0; k < o->ties[i].members; k++)
+            tie_of[1][at[1]++] = (uint32_t)i;
+    }
+    tt_stream_key key = tt_purpose_key(seed, "bootstrap", "tpr at fpr");
+    uint64_t counter = 0;
+    for (size_t draw = 0; draw < BOOTSTRAP_DRAWS; draw++) {
+        for (size_t i = 0; i < 2 * o->n; i++)
+            weights[i] = 0;
+        for (size_t c = 0; c < 2; c++)
+            for (size_t k = 0; k < n[c]; k += 4) {
+                uint32_t w[4];
+                const uint32_t block[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), key.counter_high[0],
+                                           key.counter_high[1]};
+                counter++;
+                tt_philox4x32(key.key, block, w);
+                /* the multiplication's bias is below n/2³²: far under what 1,000 draws can show */
+                for (size_t j = 0; j < 4 && k + j < n[c]; j++)
+                    weights[2 * tie_of[c][((uint64_t)w[j] * n[c]) >> 32] + c]++;
+            }
+        uint64_t tp, fp;
+        walk(o, weights, target, o->nonmembers, &tp, &fp);
+        tprs[draw] = (double)tp / (double)o->members;
+    }
+    qsort(tprs, BOOTSTRAP_DRAWS, sizeof *tprs, compare_doubles);
+    *out = (tt_interval){tprs[BOOTSTRAP_DRAWS / 40 - 1], tprs[BOOTSTRAP_DRAWS - BOOTSTRAP_DRAWS / 40]};
+done:
+    tt_free(tie_of[0]);
+    tt_free(tie_of[1]);
+    tt_free(weights);
+    tt_free(tprs);
+    return s;
+}
+
+tt_status tt_tpr_at_fpr(size_t n, const double *scores, const uint8_t *member, double target, uint64_t seed,
+                        tt_tpr *out, tt_error *err)
+{
+    if (!(target > 0 && target < 1))
+        return tt_fail(err, TT_ERR_INVALID, "an FPR of %g: must be in (0, 1)", target);
+    tt_order o;
+    tt_status s = tt_order_make(n, scores, member, &o, err);
+    if (s) return s;
+    *out = (tt_tpr){.fpr_target = target, .tpr = NAN, .fpr = NAN, .threshold = NAN};
+    out->interval = out->bootstrap = (tt_interval){NAN, NAN};
+    out->resolvable = (double)o.nonmembers * target >= 1 - 1e-9;
+    if (out->resolvable) {
+        uint64_t tp, fp;
+        size_t taken = walk(&o, NULL, target, o.nonmembers, &tp, &fp);
+        out->tpr = (double)tp / (double)o.members;
+        out->fpr = (double)fp / (double)o.nonmembers;
+        out->threshold = taken ? o.ties[taken - 1].score : INFINITY;
+        out->interval = tt_clopper_pearson(tp, o.members, 0.95);
+        s = bootstrap(&o, target, seed, &out->bootstrap, err);
+    }
+    tt_order_free(&o);
+    return s;
+}
+
+double tt_tpr_clid_compat(size_t n, const double *scores, const uint8_t *member, double target)
+{
+    tt_order o;
+    if (tt_order_make(n, scores, member, &o, NULL) != TT_OK) return NAN;
+    /* non-members are "positive" and score high when our score is low: walk upwards from the lowest */
+    uint64_t positives = 0, negatives = 0;
+    for (size_t i = o.n; i-- > 0;) {
+        positives += o.ties[i].nonmembers;
+        negatives += o.ties[i].members;
+        if ((double)negatives >= target * (double)o.members - 1e-9) break;
+    }
+    double tpr = (double)positives / (double)o.nonmembers;
+    tt_order_free(&o);
+    return tpr;
+}
+
+tt_status tt_accuracy_at(size_t n, const double *scores, const uint8_t *member, double threshold,
+                         tt_accuracy *out, tt_error *err)
+{
+    uint64_t right[2] = {0, 0}, total[2] = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(scores[i]) || member[i] > 1)
+            return tt_fail(err, TT_ERR_INVALID, "score or label %zu is not usable", i);
+        total[member[i]]++;
+        right[member[i]] += (scores[i] >= threshold) == (member[i] == 1);
+    }
+    if (total[0] == 0 || total[1] == 0)
+        return tt_fail(err, TT_ERR_INVALID, "%llu members and %llu non-members: both are needed",
+                       (unsigned long long)total[1], (unsigned long long)total[0]);
+    out->threshold = threshold;
+    out->accuracy = (double)(right[0] + right[1]) / (double)n;
+    out->balanced = 0.5 * ((double)right[0] / (double)total[0] + (double)right[1] / (double)total[1]);
+    out->interval = tt_clopper_pearson(right[0] + right[1], n, 0.95);
+    return TT_OK;
+}
+
+tt_status tt_best_accuracy(size_t n, const double *scores, const uint8_t *member, tt_accuracy *out,
+                           tt_error *err)
+{
+    tt_order o;
+    tt_status s = tt_order_make(n, scores, member, &o, err);
+    if (s) return s;
+    /* threshold above everything: all non-members are right */
+    uint64_t right = o.nonmembers, best = right;
+    double threshold = INFINITY;
+    for (size_t i = 0; i < o.n; i++) {
+        right += o.ties[i].members;
+        right -= o.ties[i].nonmembers;
+        if (right > best) {
+            best = right;
+            threshold = o.ties[i].score;
+        }
+    }
+    tt_order_free(&o);
+    return tt_accuracy_at(n, scores, member, threshold, out, err);
+}

@@ -1,0 +1,130 @@
+#include "base/file.h"
+#include "experiment/evaluate.h"
+#include "formats/csv.h"
+#include "support/test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static const char *write_csv(const char *text)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/scores.csv", tt_test_dir());
+    tt_error err = {0};
+    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
+    return path;
+}
+
+START_TEST(released_scores_give_the_published_auc)
+{
+    const char *expected = tt_shared_data("face-mia-scores/expected-auc.csv");
+    if (!expected) return;
+    tt_error err = {0};
+    tt_csv csv;
+    tt_ok(tt_csv_read(expected, &csv, &err), &err);
+    tt_evaluations e = {0};
+    char loaded[64] = "";
+    size_t checked = 0;
+    for (size_t i = 0; i < csv.n_rows; i++) {
+        const char *const *cells = csv.cells + i * csv.n_columns;
+        if (strcmp(loaded, cells[0]) != 0) {
+            char name[128];
+            snprintf(name, sizeof name, "face-mia-scores/%s.csv", cells[0]);
+            const char *path = tt_shared_data(name);
+            ck_assert_ptr_nonnull(path);
+            tt_evaluations_free(&e);
+            tt_ok(tt_evaluate_csv(path, &e, &err), &err);
+            snprintf(loaded, sizeof loaded, "%s", cells[0]);
+        }
+        for (size_t k = 0; k < e.n; k++)
+            if (e.of_seed[k].seed == strtoll(cells[1], NULL, 10)) {
+                ck_assert_double_eq_tol(e.of_seed[k].auc.auc, strtod(cells[2], NULL), 1e-9);
+                checked++;
+            }
+    }
+    ck_assert_uint_eq(checked, csv.n_rows);
+    ck_assert_uint_ge(checked, 40);
+    tt_evaluations_free(&e);
+    tt_csv_free(&csv);
+}
+END_TEST
+
+START_TEST(a_file_without_seeds_is_one_run)
+{
+    tt_error err = {0};
+    tt_evaluations e;
+    tt_ok(tt_evaluate_csv(write_csv("label,score\n1,0.9\n1,0.6\n0,0.7\n0,0.1\n"), &e, &err), &err);
+    ck_assert_uint_eq(e.n, 1);
+    ck_assert_double_eq(e.of_seed[0].auc.auc, 0.75);
+    tt_evaluations_free(&e);
+}
+END_TEST
+
+START_TEST(bad_files_are_refused_with_place_and_reason)
+{
+    static const struct {
+        const char *text, *part;
+    } cases[] = {
+        {"", "empty"},
+        {"a,b\n1,2\n", "no column 'label'"},
+        {"label,x\n1,2\n", "no column 'score'"},
+        {"label,score\n", "no rows"},
+        {"label,score\n1,0.5\n2,0.5\n", ":3: label is '2'"},
+        {"label,score\n1,nan\n", ":2: score is 'nan'"},
+        {"label,score\n1,1e999\n", ":2: score is '1e999'"},
+        {"label,score\n1,0.5,7\n", ":2: 3 cells"},
+        {"label,score\n1,\"0.5\n", "never closed"},
+        {"label,score\n1,0.5\n1,0.6\n", "0 non-members"},
+        {"label,score,seed\n1,0.5,x\n", "seed is 'x'"},
+        {"label,score\n1,\xff\n", "not UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tt_error err = {0};
+        tt_evaluations e;
+        tt_status s = tt_evaluate_csv(write_csv(cases[i].text), &e, &err);
+        ck_assert_int_ne(s, TT_OK);
+        ck_assert_msg(strstr(err.message, cases[i].part), "case %zu: %s", i, err.message);
+    }
+    tt_error err = {0};
+    tt_evaluations e;
+    tt_fails(tt_evaluate_csv("/nowhere/x.csv", &e, &err), TT_ERR_NOT_FOUND, "/nowhere/x.csv", &err);
+}
+END_TEST
+
+static int run(const char *arguments)
+{
+    char command[1024];
+    snprintf(command, sizeof command, "%s/telltale %s >%s/out 2>&1", TT_BUILD_DIR, arguments, tt_test_dir());
+    int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+START_TEST(the_program_prints_a_table_and_exit_codes)
+{
+    char arguments[600];
+    snprintf(arguments, sizeof arguments, "evaluate %s",
+             write_csv("label,score\n1,0.9\n1,0.6\n0,0.7\n0,0.1\n"));
+    ck_assert_int_eq(run(arguments), 0);
+    snprintf(arguments, sizeof arguments, "evaluate %s --json", write_csv("label,score\n1,0.9\n0,0.1\n"));
+    ck_assert_int_eq(run(arguments), 0);
+    ck_assert_int_eq(run("evaluate /nowhere/x.csv"), 2);
+    ck_assert_int_eq(run("evaluate"), 2);
+    ck_assert_int_eq(run("evaluate --help"), 0);
+    ck_assert_int_eq(run("no-such-command"), 2);
+}
+END_TEST
+
+Suite *tt_test_suite(void)
+{
+    Suite *suite = suite_create("evaluate");
+    TCase *tc = tcase_create("evaluate");
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, released_scores_give_the_published_auc);
+    tcase_add_test(tc, a_file_without_seeds_is_one_run);
+    tcase_add_test(tc, bad_files_are_refused_with_place_and_reason);
+    tcase_add_test(tc, the_program_prints_a_table_and_exit_codes);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
