@@ -73,7 +73,7 @@ static int hex4(const char *p, const char *end)
     int v = 0;
     if (end - p < 4) return -1;
     for (int i = 0; i < 4; i++) {
-        int c = p[i], digit;
+        int c = (unsigned char)p[i], digit;
         if (c >= '0' && c <= '9')
             digit = c - '0';
         else if (c >= 'a' && c <= 'f')
