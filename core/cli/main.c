@@ -6,6 +6,8 @@
 
 static const tt_command commands[] = {
     {"evaluate", "metrics of a table of scores", tt_cmd_evaluate},
+    {"ls", "plugins that are found", tt_cmd_ls},
+    {"describe", "a plugin and its parameters", tt_cmd_describe},
     {NULL, NULL, NULL},
 };
 

@@ -1,6 +1,6 @@
 /* Finds, checks and loads plugins. Search order: --plugin-dir folders, TELLTALE_PLUGIN_PATH
  * (colon-separated), the build or install folder. In each folder: NAME.so and KIND/NAME.so. A duplicate name
- * in one kind: the first found wins and the other is reported; two in one folder are refused. */
+ * in one kind: the first found wins and the other is reported; of two in one folder the second is refused. */
 #ifndef TT_PLUGIN_REGISTRY_H
 #define TT_PLUGIN_REGISTRY_H
 
@@ -18,7 +18,7 @@ typedef struct tt_registered {
 TT_API tt_status tt_registry_open(const char *const *extra_dirs, size_t n, tt_registry **registry,
                                   tt_error *err);
 TT_API void tt_registry_close(tt_registry *r);
-/* Loads on demand and keeps loaded. TT_ERR_NOT_FOUND names the nearest known name and where was searched. */
+/* TT_ERR_NOT_FOUND names the nearest known name and where was searched. */
 TT_API tt_status tt_registry_find(tt_registry *r, tt_plugin_kind kind, const char *name,
                                   const tt_registered **out, tt_error *err);
 TT_API size_t tt_registry_count(const tt_registry *r);
