@@ -1,5 +1,6 @@
 /* The `telltale` program: finds the subcommand. */
 #include "cli/cli.h"
+#include "runtime/spawn.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +55,9 @@ int main(int argc, char **argv)
         printf("telltale %s\n", TT_VERSION);
         return TT_EXIT_DONE;
     }
+    /* the program's own children */
+    if (strcmp(argv[1], "__host") == 0) return tt_child_main(TT_CHILD_HOST, argc - 1, argv + 1);
+    if (strcmp(argv[1], "__worker") == 0) return tt_child_main(TT_CHILD_WORKER, argc - 1, argv + 1);
     for (const tt_command *c = commands; c->name; c++)
         if (strcmp(argv[1], c->name) == 0) return c->run(argc - 1, argv + 1);
     fprintf(stderr, "telltale: no command '%s'; `telltale --help` lists them\n", argv[1]);

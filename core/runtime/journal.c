@@ -1,0 +1,136 @@
+#include "runtime/journal.h"
+#include "base/file.h"
+#include "base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A record on disk: this head, then size bytes. The checksum covers size and bytes. The first record is the
+ * header text. */
+typedef struct head {
+    char magic[4];
+    uint32_t crc;
+    uint64_t size;
+} head;
+
+static const char magic[4] = {'T', 'T', 'J', '1'};
+
+#define RECORD_MAX ((uint64_t)1 << 30)
+
+struct tt_journal {
+    char *path;
+    int fd;
+    off_t end; /* behind the last whole record */
+};
+
+static uint32_t checksum(uint64_t size, const void *data)
+{
+    return tt_crc32c(tt_crc32c(0, &size, sizeof size), data, (size_t)size);
+}
+
+static tt_status write_all(tt_journal *j, const void *data, size_t size, off_t at, tt_error *err)
+{
+    const char *p = data;
+    while (size > 0) {
+        ssize_t n = pwrite(j->fd, p, size, at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0)
+            return tt_fail(err, TT_ERR_IO,
+                           "%s: cannot write: %s; make room and run the same command again to resume",
+                           j->path, n < 0 ? strerror(errno) : "no progress");
+        p += n;
+        at += n;
+        size -= (size_t)n;
+    }
+    return TT_OK;
+}
+
+tt_status tt_journal_append(tt_journal *j, const void *data, size_t size, tt_error *err)
+{
+    if (size > RECORD_MAX) return tt_fail(err, TT_ERR_INTERNAL, "a record of %zu bytes is too large", size);
+    head h = {.size = size, .crc = checksum(size, data)};
+    memcpy(h.magic, magic, sizeof magic);
+    tt_status s = write_all(j, &h, sizeof h, j->end, err);
+    if (!s) s = write_all(j, data, size, j->end + (off_t)sizeof h, err);
+    if (!s && fdatasync(j->fd) != 0)
+        s = tt_fail(err, TT_ERR_IO, "%s: cannot sync: %s", j->path, strerror(errno));
+    if (s) {
+        if (ftruncate(j->fd, j->end) != 0) return s; /* the next open cuts it */
+        return s;
+    }
+    j->end += (off_t)(sizeof h + size);
+    return TT_OK;
+}
+
+/* Walks the whole records of the map; sets j->end. */
+static tt_status replay(tt_journal *j, const tt_map *map, const char *header,
+                        tt_status (*record)(void *, const void *, size_t, tt_error *), void *user,
+                        tt_error *err)
+{
+    size_t at = 0;
+    for (size_t index = 0; map->size - at >= sizeof(head); index++) {
+        head h;
+        memcpy(&h, map->data + at, sizeof h);
+        if (memcmp(h.magic, magic, sizeof magic) != 0 || h.size > RECORD_MAX ||
+            h.size > map->size - at - sizeof h || checksum(h.size, map->data + at + sizeof h) != h.crc)
+            break;
+        const unsigned char *data = map->data + at + sizeof h;
+        if (index == 0 && (h.size != strlen(header) || memcmp(data, header, (size_t)h.size) != 0))
+            return tt_fail(err, TT_ERR_INVALID, "%s: belongs to another step; remove it to measure again",
+                           j->path);
+        if (index > 0) {
+            tt_status s = record(user, data, (size_t)h.size, err);
+            if (s) return s;
+        }
+        at += sizeof h + (size_t)h.size;
+    }
+    j->end = (off_t)at;
+    return TT_OK;
+}
+
+static tt_status open_locked(tt_journal *j, tt_error *err)
+{
+    j->fd = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (j->fd < 0) return tt_fail(err, TT_ERR_IO, "%s: cannot open: %s", j->path, strerror(errno));
+    if (flock(j->fd, LOCK_EX | LOCK_NB) != 0)
+        return tt_fail(err, TT_ERR_IO,
+                       "%s: another run is writing it; wait for that one, or use another --out", j->path);
+    return TT_OK;
+}
+
+tt_status tt_journal_open(const char *path, const char *header,
+                          tt_status (*record)(void *, const void *, size_t, tt_error *), void *user,
+                          tt_journal **out, tt_error *err)
+{
+    tt_journal *j = tt_alloc_zero(sizeof *j);
+    if (!j) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    j->fd = -1;
+    j->path = tt_strdup(path);
+    tt_map map = {0};
+    tt_status s = j->path ? open_locked(j, err) : tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    if (!s) s = tt_map_open(path, &map, err);
+    if (!s && map.size > 0) s = replay(j, &map, header, record, user, err);
+    bool cut = (size_t)j->end < map.size;
+    tt_map_close(&map);
+    if (!s && cut && ftruncate(j->fd, j->end) != 0)
+        s = tt_fail(err, TT_ERR_IO, "%s: cannot cut off a half-written record: %s", path, strerror(errno));
+    if (!s && j->end == 0) s = tt_journal_append(j, header, strlen(header), err);
+    if (s) {
+        tt_journal_close(j);
+        return s;
+    }
+    *out = j;
+    return TT_OK;
+}
+
+void tt_journal_close(tt_journal *j)
+{
+    if (!j) return;
+    if (j->fd >= 0) close(j->fd);
+    tt_free(j->path);
+    tt_free(j);
+}

@@ -1,0 +1,198 @@
+/* predict: noise predictions in fixed-size padded batches, equal ones of a batch computed once, losses in
+ * double. */
+#include "runtime/modelhost_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct request {
+    thing *latent, *condition;
+    int32_t timestep;
+    uint32_t want;
+    const tt_host_sample *sample; /* NULL without noise */
+    tt_noise noise;
+    bool alpha_bar_f32;
+    evaluation *evaluation;
+} request;
+
+static tt_status read_request(tt_modelhost *h, const tt_modelhost_connection *c, tt_reader *in, request *r,
+                              tt_error *err)
+{
+    tt_handle latent = tt_get_u64(in), condition = tt_get_u64(in);
+    r->timestep = tt_get_i32(in);
+    r->want = tt_get_u32(in);
+    uint64_t sample = tt_get_u64(in);
+    r->noise = tt_get_noise(in);
+    r->alpha_bar_f32 = tt_get_u8(in);
+    if (in->failed) return tt_fail(err, TT_ERR_FORMAT, "a malformed request to predict");
+    tt_status s = tt_handle_take(c, latent, 1u << THING_LATENT | 1u << THING_PREDICTION, &r->latent, err);
+    if (!s) s = tt_handle_take(c, condition, 1u << THING_CONDITION, &r->condition, err);
+    if (s) return s;
+    if (r->latent->n_values != tt_modelhost_latent_size(h))
+        return tt_fail(err, TT_ERR_INVALID, "a latent of another size than the model's");
+    if (r->timestep < 0 || (uint32_t)r->timestep >= h->info.train_timesteps)
+        return tt_fail(err, TT_ERR_INVALID, "timestep %d: must be between 0 and %u", r->timestep,
+                       h->info.train_timesteps - 1);
+    if ((r->want & TT_WANT_LOSS) && !r->noise.role)
+        return tt_fail(err, TT_ERR_INVALID,
+                       "a loss needs noise: without it there is nothing to compare with");
+    if (r->noise.role) {
+        r->sample = tt_modelhost_sample(h, sample);
+        if (!r->sample)
+            return tt_fail(err, TT_ERR_REFUSED, "sample %llu is not one of this step's",
+                           (unsigned long long)sample);
+    }
+    return TT_OK;
+}
+
+/* What an evaluation computes; who asks and what is wanted of it are no part. */
+static tt_digest identity_of(const request *r)
+{
+    tt_buf text = {0};
+    tt_put_digest(&text, &r->latent->identity);
+    tt_put_digest(&text, &r->condition->identity);
+    tt_put_i32(&text, r->timestep);
+    tt_put_noise(&text, &r->noise);
+    if (r->sample) tt_put_digest(&text, &r->sample->digest);
+    tt_put_u8(&text, r->alpha_bar_f32);
+    tt_digest d = tt_sha256_of(text.data, text.size);
+    tt_buf_free(&text);
+    return d;
+}
+
+/* x_t = √ᾱ·z + √(1−ᾱ)·n in double, rounded once (grey-box spec 1.1) */
+static void form_input(const tt_modelhost *h, const request *r, float *x, float *noise, size_t size)
+{
+    if (!r->noise.role) {
+        memcpy(x, r->latent->values, size * sizeof *x);
+        return;
+    }
+    tt_stream_key key =
+        tt_noise_key(h->seed, &r->sample->digest, r->noise.role, r->noise.timestep, r->noise.draw);
+    tt_keyed_normals(&key, 0, noise, size);
+    const double *table = r->alpha_bar_f32 ? h->info.alpha_bar_f32 : h->info.alpha_bar;
+    double a = table[r->timestep], scale = sqrt(a), sigma = sqrt(1 - a);
+    for (size_t i = 0; i < size; i++)
+        x[i] = (float)(scale * (double)r->latent->values[i] + sigma * (double)noise[i]);
+}
+
+/* mean over elements of (n − ε)², summed in order in double */
+static double mean_squared_error(const float *noise, const float *eps, size_t size)
+{
+    double sum = 0;
+    for (size_t i = 0; i < size; i++) {
+        double d = (double)noise[i] - (double)eps[i];
+        sum += d * d;
+    }
+    return sum / (double)size;
+}
+
+static tt_status keep_prediction(tt_modelhost *h, request *r, const float *eps, size_t size, tt_error *err)
+{
+    thing *t = tt_thing_add(h, THING_PREDICTION, &r->evaluation->identity);
+    if (t) t->values = tt_alloc_array(size, sizeof *t->values);
+    if (!t || !t->values) return tt_fail(err, TT_ERR_MEMORY, "out of memory for a prediction");
+    memcpy(t->values, eps, size * sizeof *eps);
+    t->n_values = size;
+    t->channels = h->info.latent_channels;
+    t->height = h->info.latent_height;
+    t->width = h->info.latent_width;
+    r->evaluation->prediction = t;
+    return TT_OK;
+}
+
+typedef struct scratch {
+    float *inputs, *noise, *eps;
+    int32_t *timesteps;
+    void **conditions;
+} scratch;
+
+static tt_status compute_chunk(tt_modelhost *h, request *const *jobs, uint32_t n, uint32_t batch, scratch *w,
+                               tt_error *err)
+{
+    size_t size = tt_modelhost_latent_size(h);
+    for (uint32_t i = 0; i < batch; i++) {
+        const request *r = jobs[i < n ? i : n - 1]; /* padding: the last one again */
+        form_input(h, r, w->inputs + i * size, w->noise + i * size, size);
+        w->timesteps[i] = r->timestep;
+        w->conditions[i] = r->condition->condition;
+    }
+    tt_status s =
+        h->target_plugin->predict(h->target, batch, w->inputs, w->timesteps, w->conditions, w->eps, err);
+    for (uint32_t i = 0; i < n && !s; i++) {
+        request *r = jobs[i];
+        r->evaluation->loss =
+            r->noise.role ? mean_squared_error(w->noise + i * size, w->eps + i * size, size) : (double)NAN;
+        s = keep_prediction(h, r, w->eps + i * size, size, err);
+        r->evaluation->computed = !s;
+    }
+    return s;
+}
+
+static tt_status compute(tt_modelhost *h, request *const *jobs, uint32_t n, tt_error *err)
+{
+    if (n == 0) return TT_OK;
+    uint32_t batch = h->info.batch > 0 ? h->info.batch : 1;
+    size_t size = tt_modelhost_latent_size(h) * batch;
+    scratch w = {
+        tt_alloc_array(size, sizeof(float)),   tt_alloc_array(size, sizeof(float)),
+        tt_alloc_array(size, sizeof(float)),   tt_alloc_array(batch, sizeof(int32_t)),
+        tt_alloc_array(batch, sizeof(void *)),
+    };
+    tt_status s = w.inputs && w.noise && w.eps && w.timesteps && w.conditions
+                      ? TT_OK
+                      : tt_fail(err, TT_ERR_MEMORY, "out of memory for %u predictions", batch);
+    for (uint32_t at = 0; at < n && !s; at += batch)
+        s = compute_chunk(h, jobs + at, n - at < batch ? n - at : batch, batch, &w, err);
+    tt_free(w.inputs);
+    tt_free(w.noise);
+    tt_free(w.eps);
+    tt_free(w.timesteps);
+    tt_free(w.conditions);
+    return s;
+}
+
+static tt_status put_results(tt_modelhost_connection *c, const request *requests, uint32_t n, tt_buf *out,
+                             tt_error *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        tt_handle handle = 0;
+        if (requests[i].want & TT_WANT_PREDICTION) {
+            tt_status s = tt_handle_give(c, requests[i].evaluation->prediction, &handle, err);
+            if (s) return s;
+        }
+        tt_put_f64(out, requests[i].want & TT_WANT_LOSS ? requests[i].evaluation->loss : (double)NAN);
+        tt_put_u64(out, handle);
+    }
+    return TT_OK;
+}
+
+tt_status tt_modelhost_predict(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
+                               tt_error *err)
+{
+    uint32_t n = tt_get_count(in, 48), n_jobs = 0;
+    request *requests = tt_alloc_array(n, sizeof *requests);
+    request **jobs = tt_alloc_array(n, sizeof(request *));
+    tt_status s = requests && jobs ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for %u requests", n);
+    for (uint32_t i = 0; i < n && !s; i++) {
+        s = read_request(h, c, in, &requests[i], err);
+        if (s) break;
+        tt_digest identity = identity_of(&requests[i]);
+        bool is_new = false;
+        requests[i].evaluation = tt_evaluation_get(h, &identity, &is_new);
+        if (!requests[i].evaluation)
+            s = tt_fail(err, TT_ERR_MEMORY, "out of memory for an evaluation");
+        else if (is_new ||
+                 !requests[i].evaluation->computed) /* a failed call leaves uncomputed ones behind */
+            jobs[n_jobs++] = &requests[i];
+    }
+    if (!s) s = compute(h, jobs, n_jobs, err);
+    if (!s) s = put_results(c, requests, n, out, err);
+    if (!s) {
+        c->meters.attributed.predictions += n;
+        c->meters.executed.predictions += n_jobs;
+    }
+    tt_free(jobs);
+    tt_free(requests);
+    return s;
+}

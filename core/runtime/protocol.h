@@ -1,0 +1,35 @@
+/* Message types of the channels of a run (docs/channel.md). A model's host has two kinds of connection: the
+ * conductor's own, and one for each attack that was granted something. A worker has the conductor's only. */
+#ifndef TT_RUNTIME_PROTOCOL_H
+#define TT_RUNTIME_PROTOCOL_H
+
+enum tt_message_type {
+    /* conductor → model host */
+    TT_MSG_HOST_OPEN = 1, /* load the target */
+    TT_MSG_HOST_SAMPLES,  /* the table of samples: opaque id → file, caption, digest */
+    TT_MSG_HOST_CONNECT,  /* grant capabilities to a new connection; its channel comes along */
+    TT_MSG_HOST_BATCH,    /* a new batch begins: what the last one left is dropped */
+    TT_MSG_HOST_METER,    /* counters of one connection since the last asking */
+    TT_MSG_HOST_GENERATE, /* generate for a step of the plan */
+    /* attack → model host */
+    TT_MSG_MODEL_INFO = 32,
+    TT_MSG_MODEL_ENCODE,
+    TT_MSG_MODEL_TEXT,
+    TT_MSG_MODEL_PREDICT,
+    TT_MSG_MODEL_DECODE,
+    TT_MSG_MODEL_GENERATE,
+    TT_MSG_MODEL_VARY,
+    TT_MSG_MODEL_PUT,
+    TT_MSG_MODEL_GET,
+    TT_MSG_MODEL_RELEASE,
+    /* conductor → worker */
+    TT_MSG_WORKER_OPEN = 64, /* create the attack */
+    TT_MSG_WORKER_PLAN,
+    TT_MSG_WORKER_MODEL, /* a model handle; its channel comes along */
+    TT_MSG_WORKER_MEASURE,
+    TT_MSG_WORKER_FIT,
+    TT_MSG_WORKER_SCORE,
+    TT_MSG_WORKER_DATA /* build the manifest of a data set */
+};
+
+#endif

@@ -1,0 +1,262 @@
+#include "runtime/spawn.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "runtime/protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { CHANNEL_FD = 3 };
+
+static const char *subcommand(tt_child_kind kind)
+{
+    return kind == TT_CHILD_HOST ? "__host" : "__worker";
+}
+
+/* The argument vector: program, subcommand, parent's pid, then the plugin folders. */
+static char **make_arguments(const tt_launch *launch, tt_child_kind kind, tt_arena *arena)
+{
+    char **argv = tt_arena_alloc_array(arena, launch->n_plugin_dirs + 4, sizeof(char *));
+    if (!argv) return NULL;
+    argv[0] = tt_arena_strdup(arena, "telltale");
+    argv[1] = tt_arena_strdup(arena, subcommand(kind));
+    argv[2] = tt_arena_printf(arena, "%ld", (long)getpid());
+    for (size_t i = 0; i < launch->n_plugin_dirs; i++)
+        argv[3 + i] = tt_arena_strdup(arena, launch->plugin_dirs[i]);
+    return argv;
+}
+
+static tt_status spawn(const tt_launch *launch, tt_child_kind kind, int channel, tt_child *child,
+                       tt_error *err)
+{
+    tt_arena *arena = tt_arena_create(0);
+    char **argv = arena ? make_arguments(launch, kind, arena) : NULL;
+    if (!argv) {
+        tt_arena_destroy(arena);
+        return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    }
+    const char *program = launch->program ? launch->program : "/proc/self/exe";
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (child->log_path) {
+        posix_spawn_file_actions_addopen(&actions, 2, child->log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+        posix_spawn_file_actions_adddup2(&actions, 2, 1);
+    } else {
+        posix_spawn_file_actions_adddup2(&actions, 2, 1);
+    }
+    posix_spawn_file_actions_adddup2(&actions, channel, CHANNEL_FD); /* clears close-on-exec in the copy */
+    /* a child in a process group of its own does not get the terminal's Ctrl-C: the conductor decides */
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    int why = posix_spawn(&child->pid, program, &actions, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    tt_arena_destroy(arena);
+    if (why) {
+        child->pid = 0;
+        return tt_fail(err, TT_ERR_IO, "cannot start %s: %s", program, strerror(why));
+    }
+    return TT_OK;
+}
+
+static tt_status start_in_process(const tt_launch *launch, tt_child_kind kind, tt_child *child, tt_error *err)
+{
+    if (kind == TT_CHILD_HOST) {
+        child->host = tt_modelhost_create(launch->plugin_dirs, launch->n_plugin_dirs);
+        if (child->host)
+            child->control = tt_port_direct(tt_modelhost_control, child->host, NULL, child->name);
+    } else {
+        child->worker = tt_worker_create(launch->plugin_dirs, launch->n_plugin_dirs);
+        if (child->worker)
+            child->control = tt_port_direct(tt_worker_request, child->worker, NULL, child->name);
+    }
+    return child->control ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory");
+}
+
+static tt_status start_process(const tt_launch *launch, tt_child_kind kind, tt_child *child, tt_error *err)
+{
+    if (launch->log_dir) {
+        char file[96];
+        snprintf(file, sizeof file, "%s.log", child->name);
+        for (char *p = file; *p; p++)
+            if (*p == '/' || *p == ' ') *p = '-';
+        child->log_path = tt_path_join(launch->log_dir, file);
+        if (!child->log_path) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    }
+    int fds[2];
+    tt_status s = tt_channel_pair(fds, err);
+    if (s) return s;
+    s = spawn(launch, kind, fds[1], child, err);
+    close(fds[1]);
+    if (s) {
+        close(fds[0]);
+        return s;
+    }
+    child->control = tt_port_over_channel(fds[0], child->name);
+    if (!child->control) {
+        close(fds[0]);
+        return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    }
+    tt_port_set_time_limit(child->control, launch->time_limit_s);
+    tt_port_watch_stop(child->control, true);
+    return TT_OK;
+}
+
+tt_status tt_child_start(const tt_launch *launch, tt_child_kind kind, const char *name, tt_child *child,
+                         tt_error *err)
+{
+    *child = (tt_child){0};
+    snprintf(child->name, sizeof child->name, "%s", name);
+    tt_status s = launch->in_process ? start_in_process(launch, kind, child, err)
+                                     : start_process(launch, kind, child, err);
+    if (s) tt_child_stop(child);
+    return s;
+}
+
+static bool wait_for_exit(pid_t pid, int milliseconds, int *status)
+{
+    for (int waited = 0;; waited += 5) {
+        pid_t got = waitpid(pid, status, WNOHANG);
+        if (got == pid || (got < 0 && errno != EINTR)) return true;
+        if (waited >= milliseconds) return false;
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+    }
+}
+
+void tt_child_stop(tt_child *child)
+{
+    tt_port_close(child->control);
+    if (child->pid > 0) {
+        int status;
+        if (!wait_for_exit(child->pid, 2000, &status)) {
+            kill(child->pid, SIGKILL);
+            waitpid(child->pid, &status, 0);
+        }
+    }
+    tt_worker_destroy(child->worker);
+    tt_modelhost_destroy(child->host);
+    tt_free(child->log_path);
+    *child = (tt_child){0};
+}
+
+/* How a silent child ended; kills it when it only hangs. */
+static tt_status describe_death(tt_child *child, tt_error *err)
+{
+    char how[160];
+    int status = 0;
+    if (wait_for_exit(child->pid, 500, &status)) {
+        if (WIFSIGNALED(status))
+            snprintf(how, sizeof how, "killed by signal %d (%s)", WTERMSIG(status),
+                     strsignal(WTERMSIG(status)));
+        else
+            snprintf(how, sizeof how, "ended with exit code %d", WEXITSTATUS(status));
+    } else {
+        kill(child->pid, SIGKILL);
+        waitpid(child->pid, &status, 0);
+        snprintf(how, sizeof how, "gave no answer within its time limit and was killed");
+    }
+    child->pid = 0;
+    return tt_fail(err, TT_ERR_CRASHED, "%s: %s%s%s", child->name, how,
+                   child->log_path ? "; its messages are in " : "", child->log_path ? child->log_path : "");
+}
+
+tt_status tt_child_call(tt_child *child, uint16_t type, const tt_buf *request, int fd, tt_reply *reply,
+                        tt_error *err)
+{
+    if (!child->control) return tt_fail(err, TT_ERR_INTERNAL, "%s is not running", child->name);
+    tt_error local = {0};
+    tt_status s = tt_port_call(child->control, type, request, fd, reply, &local);
+    if (s != TT_ERR_CRASHED || child->pid == 0) {
+        if (s) tt_fail(err, s, "%s", local.message);
+        return s;
+    }
+    tt_port_close(child->control);
+    child->control = NULL;
+    return describe_death(child, err);
+}
+
+static tt_status host_connect(tt_child *host, uint32_t capabilities, int fd, uint32_t *connection,
+                              tt_error *err)
+{
+    tt_buf request = {0};
+    tt_put_u32(&request, capabilities);
+    tt_reply reply;
+    tt_status s = tt_child_call(host, TT_MSG_HOST_CONNECT, &request, fd, &reply, err);
+    tt_buf_free(&request);
+    if (s) return s;
+    *connection = tt_get_u32(&reply.in);
+    return tt_reply_end(&reply, err);
+}
+
+static tt_status worker_model(tt_child *worker, const char *role, int fd, tt_error *err)
+{
+    tt_buf request = {0};
+    tt_put_text(&request, role);
+    tt_reply reply;
+    tt_status s = tt_child_call(worker, TT_MSG_WORKER_MODEL, &request, fd, &reply, err);
+    tt_buf_free(&request);
+    return s ? s : tt_reply_end(&reply, err);
+}
+
+tt_status tt_child_connect(tt_child *host, tt_child *worker, const char *role, uint32_t capabilities,
+                           uint32_t *connection, tt_error *err)
+{
+    if (host->host) { /* in process */
+        tt_status s = host_connect(host, capabilities, -1, connection, err);
+        if (s) return s;
+        tt_port *port = tt_port_direct(tt_modelhost_request, host->host,
+                                       tt_modelhost_connection_at(host->host, *connection), host->name);
+        if (!port) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+        tt_worker_next_model(worker->worker, port);
+        return worker_model(worker, role, -1, err);
+    }
+    int fds[2];
+    tt_status s = tt_channel_pair(fds, err);
+    if (s) return s;
+    s = host_connect(host, capabilities, fds[0], connection, err);
+    if (!s) s = worker_model(worker, role, fds[1], err);
+    close(fds[0]); /* the descriptors travelled; these are our copies */
+    close(fds[1]);
+    return s;
+}
+
+int tt_child_main(tt_child_kind kind, int argc, char **argv)
+{
+    /* killed with the conductor; if it died before this line, getppid tells */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (argc < 2 || getppid() != (pid_t)strtol(argv[1], NULL, 10)) {
+        fprintf(stderr, "telltale: %s is started by `telltale run`, not by hand\n", argc ? argv[0] : "this");
+        return 2;
+    }
+    fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
+    tt_error err = {0};
+    tt_status s = TT_ERR_MEMORY;
+    const char *const *dirs = (const char *const *)(argv + 2);
+    size_t n_dirs = (size_t)(argc - 2);
+    if (kind == TT_CHILD_HOST) {
+        tt_modelhost *host = tt_modelhost_create(dirs, n_dirs);
+        if (host) s = tt_modelhost_serve(host, CHANNEL_FD, &err);
+        tt_modelhost_destroy(host);
+    } else {
+        tt_worker *worker = tt_worker_create(dirs, n_dirs);
+        if (worker) s = tt_worker_serve(worker, CHANNEL_FD, &err);
+        tt_worker_destroy(worker);
+    }
+    if (s) tt_log(TT_LOG_ERROR, "%s", err.message);
+    return s ? 1 : 0;
+}

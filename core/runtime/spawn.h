@@ -1,0 +1,51 @@
+/* Child processes of a run: model hosts and workers, started by exec of the program itself, killed with it.
+ */
+#ifndef TT_RUNTIME_SPAWN_H
+#define TT_RUNTIME_SPAWN_H
+
+#include "runtime/modelhost.h"
+#include "runtime/port.h"
+#include "runtime/worker.h"
+
+#include <sys/types.h>
+
+/* How a run starts its parts. */
+typedef struct tt_launch {
+    bool in_process;                /* everything here, through the same bytes: for debuggers and tests */
+    const char *program;            /* the telltale program; NULL: /proc/self/exe */
+    const char *const *plugin_dirs; /* --plugin-dir folders */
+    size_t n_plugin_dirs;
+    const char *log_dir; /* children's messages go to files here; NULL: to our stderr */
+    double time_limit_s; /* for one answer; 0: none */
+} tt_launch;
+
+/* A started host or worker: a process, or a server in this one. */
+typedef struct tt_child {
+    char name[64];
+    char *log_path;
+    pid_t pid; /* 0: in process */
+    tt_port *control;
+    tt_modelhost *host; /* in process only */
+    tt_worker *worker;
+} tt_child;
+
+typedef enum tt_child_kind { TT_CHILD_HOST, TT_CHILD_WORKER } tt_child_kind;
+
+TT_API tt_status tt_child_start(const tt_launch *launch, tt_child_kind kind, const char *name,
+                                tt_child *child, tt_error *err);
+/* Closes the channel, waits a moment, then kills. Zeroes *child. */
+TT_API void tt_child_stop(tt_child *child);
+/* A call of the child's control port. When the child is found dead the message says how it died and where its
+ * log is. */
+TT_API tt_status tt_child_call(tt_child *child, uint16_t type, const tt_buf *request, int fd, tt_reply *reply,
+                               tt_error *err);
+/* Connects an attack's worker to a model's host with these capabilities, as `role`; *connection is the host's
+ * index for TT_MSG_HOST_METER. */
+TT_API tt_status tt_child_connect(tt_child *host, tt_child *worker, const char *role, uint32_t capabilities,
+                                  uint32_t *connection, tt_error *err);
+
+/* The main function of a child: `telltale __host` and `telltale __worker`, with the channel on descriptor 3.
+ */
+TT_API int tt_child_main(tt_child_kind kind, int argc, char **argv);
+
+#endif
