@@ -1,0 +1,162 @@
+#include "support/toy_model.h"
+#include "plugin/registry.h"
+#include "support/test.h"
+
+#include <math.h>
+#include <string.h>
+
+static const double latent[4] = {0.5, -1.0, 0.25, 2.0};
+static double alpha_bar[1000];
+static double weights[64];
+static size_t n_weights;
+static uint64_t predictions;
+
+static const double *noise_at(int32_t timestep)
+{
+    static const double n440[4] = {.1, -.2, .3, -.4}, n450[4] = {1, .5, -.5, -1},
+                        n460[4] = {-.3, .6, .9, -1.2};
+    ck_assert_msg(timestep == 440 || timestep == 450 || timestep == 460, "no noise is given at t = %d",
+                  timestep);
+    return timestep == 440 ? n440 : timestep == 450 ? n450 : n460;
+}
+
+static tt_status encode(tt_model *m, uint32_t n, const tt_encode *requests, tt_handle *latents, tt_error *err)
+{
+    (void)m, (void)err;
+    for (uint32_t i = 0; i < n; i++) {
+        ck_assert_str_eq(requests[i].noise.role, "vae");
+        ck_assert_int_eq(requests[i].noise.timestep, -1);
+        latents[i] = 1;
+    }
+    return TT_OK;
+}
+
+static double weight_of(const char *text)
+{
+    static const struct {
+        const char *text;
+        double weight;
+    } known[] = {{TOY_CAPTION, .30}, {"ab", .28}, {"cd", .27}, {"ef", .26}, {"", .25}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(text, known[i].text) == 0) return known[i].weight;
+    ck_abort_msg("the toy knows no text '%s'", text);
+    return 0;
+}
+
+static tt_status text(tt_model *m, uint32_t n, const tt_text *texts, tt_handle *conditions, tt_error *err)
+{
+    (void)m, (void)err;
+    for (uint32_t i = 0; i < n; i++) {
+        ck_assert_uint_eq(texts[i].n_pieces, 1);
+        ck_assert_uint_lt(n_weights, 64);
+        weights[n_weights] = weight_of(texts[i].pieces[0].text);
+        conditions[i] = ++n_weights;
+    }
+    return TT_OK;
+}
+
+static tt_status predict(tt_model *m, uint32_t n, const tt_predict *requests, tt_prediction *results,
+                         tt_error *err)
+{
+    (void)m, (void)err;
+    for (uint32_t i = 0; i < n; i++) {
+        const tt_predict *r = &requests[i];
+        ck_assert_str_eq(r->noise.role, "eps");
+        ck_assert_int_eq(r->noise.timestep, r->timestep); /* keyed by the timestep's value */
+        ck_assert_uint_eq(r->noise.draw, 0);
+        const double *noise = noise_at(r->timestep);
+        double a = alpha_bar[r->timestep], sum = 0;
+        for (int k = 0; k < 4; k++) {
+            double x = sqrt(a) * latent[k] + sqrt(1 - a) * noise[k];
+            double eps = weights[r->condition - 1] * x + 0.1 * r->timestep / 1000;
+            sum += (noise[k] - eps) * (noise[k] - eps);
+        }
+        results[i] = (tt_prediction){sum / 4, 0};
+        predictions++;
+    }
+    return TT_OK;
+}
+
+tt_model *toy_model(void)
+{
+    static tt_model model = {
+        .size = sizeof model, .role = "target", .encode = encode, .text = text, .predict = predict};
+    double product = 1;
+    for (int i = 0; i < 1000; i++) {
+        double r = sqrt(0.00085) + (sqrt(0.012) - sqrt(0.00085)) * i / 999;
+        product *= 1 - r * r;
+        alpha_bar[i] = product;
+    }
+    model.info = (tt_model_info){.size = sizeof model.info, .train_timesteps = 1000, .alpha_bar = alpha_bar};
+    n_weights = 0;
+    predictions = 0;
+    return &model;
+}
+
+uint64_t toy_predictions(void)
+{
+    return predictions;
+}
+
+static tt_registry *registry;
+
+/* what toy_teardown gives back */
+static toy_attack opened[16];
+static tt_params *params_of[16];
+static void *kept[16];
+static size_t n_opened, n_params, n_kept;
+
+void toy_keep(void *state)
+{
+    ck_assert_uint_lt(n_kept, 16);
+    kept[n_kept++] = state;
+}
+
+void toy_teardown(void)
+{
+    for (size_t i = 0; i < n_opened; i++)
+        opened[i].table->destroy(opened[i].attack);
+    for (size_t i = 0; i < n_params; i++)
+        tt_params_free(params_of[i]);
+    for (size_t i = 0; i < n_kept; i++)
+        tt_free(kept[i]);
+    tt_registry_close(registry);
+    registry = NULL;
+    n_opened = n_params = n_kept = 0;
+}
+
+static tt_status open_attack(const char *name, const char *yaml, toy_attack *a, tt_error *err)
+{
+    tt_arena *arena = tt_arena_create(0);
+    tt_node *map;
+    const tt_registered *found;
+    tt_params *params;
+    if (!registry) tt_ok(tt_registry_open(NULL, 0, &registry, err), err);
+    tt_ok(tt_registry_find(registry, TT_KIND_ATTACK, name, &found, err), err);
+    tt_ok(tt_yaml_parse(arena, "test", yaml, strlen(yaml), &map, err), err);
+    tt_status s = tt_params_parse(found->info, map, name, "/", NULL, 0, &params, err);
+    tt_arena_destroy(arena);
+    if (s) return s;
+    *a = (toy_attack){.table = found->table};
+    ck_assert_uint_lt(n_params, 16);
+    params_of[n_params++] = params;
+    s = a->table->create(params, &a->attack, err);
+    if (s) return s;
+    opened[n_opened++] = *a;
+    a->plan.size = sizeof a->plan;
+    return a->table->plan(a->attack, &a->plan, err);
+}
+
+toy_attack toy_attack_open(const char *name, const char *yaml)
+{
+    toy_attack a;
+    tt_error err = {0};
+    tt_ok(open_attack(name, yaml, &a, &err), &err);
+    return a;
+}
+
+tt_status toy_attack_try(const char *name, const char *yaml, tt_error *err)
+{
+    toy_attack a;
+    return open_attack(name, yaml, &a, err);
+}
