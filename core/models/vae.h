@@ -25,7 +25,7 @@ TT_API void tt_vae_destroy(tt_vae *vae);
 TT_API const tt_vae_config *tt_vae_get_config(const tt_vae *vae);
 
 /* images flat [n][3][height][width] in [-1,1] → mean and logvar (clamped to [-30,20]) flat
- * [n][latent_channels][height/f][width/f]; not scaled. */
+ * [n][latent_channels][height/f][width/f]; not scaled. logvar may be NULL. */
 TT_API tt_status tt_vae_encode(tt_vae *vae, int n, int height, int width, const float *images, float *mean,
                                float *logvar, tt_error *err);
 /* latents flat, NOT scaled (already divided by scaling_factor) → images flat, not clamped */

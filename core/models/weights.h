@@ -17,7 +17,8 @@ typedef struct tt_weight_view {
 
 typedef struct tt_weight_source tt_weight_source;
 struct tt_weight_source {
-    /* TT_ERR_NOT_FOUND when there is no such tensor; the message names the file. */
+    /* TT_ERR_NOT_FOUND when there is no such tensor; the message names the file. On entry view->rank and
+     * shape hold what the caller expects (made-up weights need it); on return what the source has. */
     tt_status (*get)(tt_weight_source *self, const char *name, tt_weight_view *view, tt_error *err);
     bool (*has)(tt_weight_source *self, const char *name);
     /* The caller has packed `name` and needs its bytes no more. */
