@@ -23,6 +23,7 @@ typedef struct tt_command {
 int tt_cmd_evaluate(int argc, char **argv);
 int tt_cmd_ls(int argc, char **argv);
 int tt_cmd_describe(int argc, char **argv);
+int tt_cmd_plugin(int argc, char **argv);
 
 /* Prints "telltale: message" to stderr and gives the exit code that fits the status. */
 int tt_cli_error(const tt_error *err);

@@ -1,5 +1,6 @@
 /* The `telltale` program: finds the subcommand. */
 #include "cli/cli.h"
+#include "runtime/plugin_check.h"
 #include "runtime/spawn.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@ static const tt_command commands[] = {
     {"evaluate", "metrics of a table of scores", tt_cmd_evaluate},
     {"ls", "plugins that are found", tt_cmd_ls},
     {"describe", "a plugin and its parameters", tt_cmd_describe},
+    {"plugin", "`plugin check FILE` tries a plugin out", tt_cmd_plugin},
     {NULL, NULL, NULL},
 };
 
@@ -57,6 +59,7 @@ int main(int argc, char **argv)
     }
     /* the program's own children */
     if (strcmp(argv[1], "__host") == 0) return tt_child_main(TT_CHILD_HOST, argc - 1, argv + 1);
+    if (strcmp(argv[1], "__check") == 0) return tt_plugin_check_main(argc - 1, argv + 1);
     if (strcmp(argv[1], "__worker") == 0) return tt_child_main(TT_CHILD_WORKER, argc - 1, argv + 1);
     for (const tt_command *c = commands; c->name; c++)
         if (strcmp(argv[1], c->name) == 0) return c->run(argc - 1, argv + 1);

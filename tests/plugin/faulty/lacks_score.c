@@ -1,0 +1,4 @@
+#include "faulty.h"
+
+FAULTY_PLUGIN("lacks_score", sound_init, .create = sound_create, .destroy = sound_destroy, .plan = sound_plan,
+              .measure = sound_measure);
