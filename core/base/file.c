@@ -12,7 +12,8 @@
 
 static tt_status open_regular(const char *path, int *fd, size_t *size, tt_error *err)
 {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* non-blocking: a FIFO is refused below instead of waiting for its writer */
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0)
         return tt_fail(err, errno == ENOENT ? TT_ERR_NOT_FOUND : TT_ERR_IO, "%s: cannot open: %s", path,
                        strerror(errno));
@@ -133,6 +134,7 @@ bool tt_dir_exists(const char *path)
 
 tt_status tt_dir_create(const char *path, tt_error *err)
 {
+    if (path[0] == '\0') return tt_fail(err, TT_ERR_INVALID, "a folder's path is empty");
     char *copy = tt_strdup(path);
     if (!copy) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
     tt_status s = TT_OK;

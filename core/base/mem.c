@@ -97,9 +97,10 @@ void *tt_arena_alloc(tt_arena *arena, size_t size)
     if (size == 0) size = 16;
     block *b = arena->blocks;
     if (!b || b->size - b->used < size) {
-        size_t capacity = size > 4096 ? size : 4096;
-        if (arena->max_bytes && (capacity > arena->max_bytes || arena->total > arena->max_bytes - capacity))
-            return NULL;
+        size_t left = arena->max_bytes ? arena->max_bytes - arena->total : SIZE_MAX;
+        if (size > left) return NULL;
+        size_t capacity = left < 4096 ? left & ~(size_t)15u : 4096;
+        if (capacity < size) capacity = size;
         b = tt_alloc_zero(sizeof *b + capacity);
         if (!b) return NULL;
         b->size = capacity;
