@@ -93,6 +93,12 @@ static void sync_parent(const char *path)
 
 tt_status tt_file_write(const char *path, const void *data, size_t size, tt_error *err)
 {
+    tt_file_part part = {data, size};
+    return tt_file_write_parts(path, &part, 1, err);
+}
+
+tt_status tt_file_write_parts(const char *path, const tt_file_part *parts, size_t n, tt_error *err)
+{
     char *temporary = tt_alloc(strlen(path) + 16);
     if (!temporary) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
     sprintf(temporary, "%s.XXXXXX", path);
@@ -102,7 +108,10 @@ tt_status tt_file_write(const char *path, const void *data, size_t size, tt_erro
         s = tt_fail(err, TT_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
         goto done;
     }
-    bool ok = fchmod(fd, 0644) == 0 && write_all(fd, data, size) && fsync(fd) == 0;
+    bool ok = fchmod(fd, 0644) == 0;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = write_all(fd, parts[i].data, parts[i].size);
+    ok = ok && fsync(fd) == 0;
     int why = errno;
     ok = close(fd) == 0 && ok;
     if (ok && rename(temporary, path) != 0) {

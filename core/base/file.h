@@ -12,6 +12,12 @@
 TT_API tt_status tt_file_read(const char *path, size_t max_bytes, char **data, size_t *size, tt_error *err);
 /* Replaces `path` atomically: a crash leaves the old file or the new one, never a part. */
 TT_API tt_status tt_file_write(const char *path, const void *data, size_t size, tt_error *err);
+/* The same from several pieces of memory, one behind the other. */
+typedef struct tt_file_part {
+    const void *data;
+    size_t size;
+} tt_file_part;
+TT_API tt_status tt_file_write_parts(const char *path, const tt_file_part *parts, size_t n, tt_error *err);
 TT_API bool tt_file_exists(const char *path);
 TT_API bool tt_dir_exists(const char *path);
 TT_API tt_status tt_dir_create(const char *path, tt_error *err); /* with parents; fine if it exists */
