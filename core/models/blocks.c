@@ -110,11 +110,11 @@ tt_status tt_value_attention(tt_device *device, const tt_tensor *q, const tt_ten
                              tt_error *err)
 {
     tt_status status = tt_value_create(device, q->type, q->rank, q->shape, y, err);
-    int64_t width = q->shape[q->rank - 1];
+    int64_t head_size = q->shape[q->rank - 1] / heads;
     tt_op op = {.code = TT_OP_ATTENTION};
     op.attr.attention.heads = heads;
     op.attr.attention.causal = causal;
-    op.attr.attention.scale = 1.0 / sqrt((double)(width / heads));
+    op.attr.attention.scale = 1.0 / sqrt((double)head_size);
     for (int i = 0; i < (n_pairs ? n_pairs : 1) && !status; i++) {
         tt_tensor qi = n_pairs ? tt_tensor_batch(q, i, 1) : *q;
         tt_tensor yi = n_pairs ? tt_tensor_batch(&y->t, i, 1) : y->t;

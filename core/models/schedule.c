@@ -76,7 +76,7 @@ static const word spacing_words[] = {
     {"leading", TT_SPACING_LEADING}, {"linspace", TT_SPACING_LINSPACE}, {"trailing", TT_SPACING_TRAILING}};
 static const word final_words[] = {{"zero", 0}, {"sigma_min", 1}};
 
-#define WORDS(w) w, sizeof w / sizeof *w
+#define WORDS(w) (w), sizeof(w) / sizeof *(w)
 
 static tt_status read_words(const tt_node *json, tt_schedule_config *c, tt_error *err)
 {

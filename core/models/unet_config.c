@@ -204,7 +204,8 @@ tt_status tt_unet_config_validate(const tt_unet_config *c, tt_error *err)
     if (c->norm_num_groups < 1 || c->cross_attention_dim < 1 || c->in_channels < 1 || c->out_channels < 1)
         return tt_fail(err, TT_ERR_INVALID,
                        "UNet config: channels, groups and cross_attention_dim must be >= 1");
-    if (c->block_out_channels[0] % 2 || (double)(c->block_out_channels[0] / 2) <= c->freq_shift)
+    int half = c->block_out_channels[0] / 2;
+    if (c->block_out_channels[0] % 2 || (double)half <= c->freq_shift)
         return tt_fail(err, TT_ERR_INVALID,
                        "UNet config: block_out_channels[0] is %d: the timestep features need an even number",
                        c->block_out_channels[0]);
