@@ -18,6 +18,7 @@ if __name__ == "__main__":
     print("normal quantile .975 %.17g, .001 %.17g" % (stats.norm.ppf(.975), stats.norm.ppf(.001)))
     print("student .975: df 4 %.17g, df 1 %.17g" % (stats.t.ppf(.975, 4), stats.t.ppf(.975, 1)))
     print("beta .025: (5, 16) %.17g; .975: (1, 100) %.17g" % (stats.beta.ppf(.025, 5, 16), stats.beta.ppf(.975, 1, 100)))
+    print("beta (5001, 95000): .025 %.17g, .975 %.17g" % tuple(stats.beta.ppf((.025, .975), 5001, 95000)))
     r = stats.binomtest(7, 40).proportion_ci(.95, "exact")
     print("clopper-pearson 7/40 %.17g %.17g" % (r.low, r.high))
     print("welch-free check: mann-whitney U %.17g" % stats.mannwhitneyu(s[m == 1], s[m == 0]).statistic)

@@ -3,23 +3,30 @@
 #include "formats/text.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const double fprs[TT_EVALUATE_FPRS] = {0.1, 0.01, 0.001};
+static const double default_fprs[TT_EVALUATE_FPRS] = {0.1, 0.01, 0.001};
 
-tt_status tt_evaluate(size_t n, const double *scores, const uint8_t *member, uint64_t bootstrap_seed,
-                      tt_evaluation *out, tt_error *err)
+static tt_status evaluate_at(size_t n, const double *scores, const uint8_t *member, const double *fprs,
+                             size_t n_fprs, uint64_t bootstrap_seed, tt_evaluation *out, tt_error *err)
 {
     *out = (tt_evaluation){0};
     tt_status s = tt_auc_compute(n, scores, member, &out->auc, err);
-    for (size_t k = 0; k < TT_EVALUATE_FPRS && !s; k++)
-        s = tt_tpr_at_fpr(n, scores, member, fprs[k], bootstrap_seed, &out->tpr[k], err);
+    if (!s) s = tt_tprs_at_fprs(n, scores, member, fprs, n_fprs, bootstrap_seed, out->tpr, err);
     if (!s) s = tt_best_accuracy(n, scores, member, &out->best, err);
     for (size_t i = 0; i < n; i++)
         out->members += member[i];
     out->nonmembers = n - out->members;
     return s;
+}
+
+tt_status tt_evaluate(size_t n, const double *scores, const uint8_t *member, uint64_t bootstrap_seed,
+                      tt_evaluation *out, tt_error *err)
+{
+    return evaluate_at(n, scores, member, default_fprs, TT_EVALUATE_FPRS, bootstrap_seed, out, err);
 }
 
 typedef struct record {
@@ -56,7 +63,8 @@ static tt_status read_record(const char *path, const tt_csv *csv, size_t row, co
     return TT_OK;
 }
 
-static tt_status evaluate_seed(const char *path, const record *r, size_t n, tt_evaluation *out, tt_error *err)
+static tt_status evaluate_seed(const char *path, const record *r, size_t n, const double *fprs, size_t n_fprs,
+                               tt_evaluation *out, tt_error *err)
 {
     double *scores = tt_alloc_array(n, sizeof *scores);
     uint8_t *member = tt_alloc_array(n, sizeof *member);
@@ -65,7 +73,7 @@ static tt_status evaluate_seed(const char *path, const record *r, size_t n, tt_e
         scores[i] = r[i].score;
         member[i] = r[i].member;
     }
-    if (!s) s = tt_evaluate(n, scores, member, (uint64_t)r[0].seed, out, err);
+    if (!s) s = evaluate_at(n, scores, member, fprs, n_fprs, (uint64_t)r[0].seed, out, err);
     if (s) tt_fail_in(err, "%s: seed %lld", path, (long long)r[0].seed);
     out->seed = r[0].seed;
     tt_free(scores);
@@ -104,7 +112,7 @@ static tt_status over_seeds(tt_evaluations *e, tt_error *err)
     if (!scratch) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
     gather(e, &e->auc, auc_of, 0, scratch);
     gather(e, &e->best, best_of, 0, scratch);
-    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++) {
+    for (size_t k = 0; k < e->n_fprs; k++) {
         gather(e, &e->tpr[k], tpr_of, k, scratch);
         if (isnan(e->tpr[k].mean)) e->tpr[k].n = 0;
     }
@@ -112,8 +120,8 @@ static tt_status over_seeds(tt_evaluations *e, tt_error *err)
     return TT_OK;
 }
 
-static tt_status evaluate_records(const char *path, const record *r, size_t n, tt_evaluations *out,
-                                  tt_error *err)
+static tt_status evaluate_records(const char *path, const record *r, size_t n, const double *fprs,
+                                  tt_evaluations *out, tt_error *err)
 {
     size_t seeds = 0;
     for (size_t i = 0; i < n; i++)
@@ -124,7 +132,7 @@ static tt_status evaluate_records(const char *path, const record *r, size_t n, t
         size_t end = i;
         while (end < n && r[end].seed == r[i].seed)
             end++;
-        tt_status s = evaluate_seed(path, r + i, end - i, &out->of_seed[out->n], err);
+        tt_status s = evaluate_seed(path, r + i, end - i, fprs, out->n_fprs, &out->of_seed[out->n], err);
         if (s) return s;
         out->n++;
         i = end;
@@ -134,7 +142,15 @@ static tt_status evaluate_records(const char *path, const record *r, size_t n, t
 
 tt_status tt_evaluate_csv(const char *path, tt_evaluations *out, tt_error *err)
 {
-    *out = (tt_evaluations){0};
+    return tt_evaluate_csv_at(path, default_fprs, TT_EVALUATE_FPRS, out, err);
+}
+
+tt_status tt_evaluate_csv_at(const char *path, const double *fprs, size_t n_fprs, tt_evaluations *out,
+                             tt_error *err)
+{
+    *out = (tt_evaluations){.n_fprs = n_fprs};
+    if (n_fprs > TT_EVALUATE_FPRS_MAX)
+        return tt_fail(err, TT_ERR_INVALID, "%zu FPRs: at most %d", n_fprs, TT_EVALUATE_FPRS_MAX);
     tt_csv csv;
     tt_status s = tt_csv_read(path, &csv, err);
     if (s) return s;
@@ -152,7 +168,7 @@ tt_status tt_evaluate_csv(const char *path, tt_evaluations *out, tt_error *err)
         s = read_record(path, &csv, i, column, &records[i], err);
     if (!s) {
         qsort(records, csv.n_rows, sizeof *records, by_seed);
-        s = evaluate_records(path, records, csv.n_rows, out, err);
+        s = evaluate_records(path, records, csv.n_rows, fprs, out, err);
     }
     tt_free(records);
     tt_csv_free(&csv);
@@ -168,46 +184,84 @@ void tt_evaluations_free(tt_evaluations *e)
 
 /* ---- output ---- */
 
-static void text_tpr(const tt_tpr *t, tt_buf *out)
+/* A cell of the table. Columns are 23 characters wide; ± and √ are several bytes, so padding is counted in
+ * characters. */
+static void cell(tt_buf *out, const char *format, ...) TT_PRINTF(2, 3);
+
+static void cell(tt_buf *out, const char *format, ...)
 {
-    if (t->resolvable)
-        tt_buf_printf(out, "  %.4f [%.4f, %.4f]", t->tpr, t->bootstrap.low, t->bootstrap.high);
-    else
-        tt_buf_printf(out, "  %-23s", "not resolvable");
+    char text[96];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    int characters = 0;
+    for (const char *p = text; *p; p++)
+        characters += ((unsigned char)*p & 0xc0) != 0x80;
+    tt_buf_printf(out, "  %s%*s", text, characters < 23 ? 23 - characters : 0, "");
 }
 
-static void text_mean(const tt_over_seeds *o, tt_buf *out)
+static void cell_of_tpr(const tt_tpr *t, tt_buf *out)
+{
+    if (t->resolvable)
+        cell(out, "%.4f [%.4f, %.4f]", t->tpr, t->bootstrap.low, t->bootstrap.high);
+    else
+        cell(out, "not resolvable");
+}
+
+static void cell_of_mean(const tt_over_seeds *o, tt_buf *out)
 {
     if (o->n == 0)
-        tt_buf_printf(out, "  %-23s", "not resolvable");
+        cell(out, "not resolvable");
     else
-        tt_buf_printf(out, "  %.4f ± %.4f         ", o->mean, o->half_width_t);
+        cell(out, "%.4f ± %.4f", o->mean, o->half_width_t);
+}
+
+static void text_row(const tt_evaluation *v, size_t n_fprs, tt_buf *out)
+{
+    tt_buf_printf(out, "%-6lld %6zu/%-6zu", (long long)v->seed, v->members, v->nonmembers);
+    cell(out, "%.4f [%.4f, %.4f]", v->auc.auc, v->auc.logit.low, v->auc.logit.high);
+    for (size_t k = 0; k < n_fprs; k++)
+        cell_of_tpr(&v->tpr[k], out);
+    tt_buf_printf(out, "  %.4f [%.4f, %.4f]%s\n", v->best.accuracy, v->best.interval.low,
+                  v->best.interval.high, v->auc.degenerate ? "  (AUC interval: rule of three)" : "");
+}
+
+static void text_means(const tt_evaluations *e, tt_buf *out)
+{
+    tt_buf_printf(out, "%-6s %13s", "mean", "");
+    cell_of_mean(&e->auc, out);
+    for (size_t k = 0; k < e->n_fprs; k++)
+        cell_of_mean(&e->tpr[k], out);
+    tt_buf_printf(out, "  %.4f ± %.4f\n", e->best.mean, e->best.half_width_t);
+    tt_buf_printf(out, "Over %zu seeds: Student t, 95 %%. AUC as papers print it (1.96 sd/√n): %.4f ± %.4f\n",
+                  e->n, e->auc.mean, e->auc.half_width_paper);
+}
+
+/* Says how many non-members an unresolvable TPR would have needed. */
+static void text_unresolvable(const tt_evaluations *e, tt_buf *out)
+{
+    for (size_t k = 0; k < e->n_fprs; k++)
+        for (size_t i = 0; i < e->n; i++) {
+            const tt_evaluation *v = &e->of_seed[i];
+            if (v->tpr[k].resolvable) continue;
+            tt_buf_printf(out, "TPR at %g %% FPR is not resolvable with %zu non-members: it needs %.0f.\n",
+                          100 * v->tpr[k].fpr_target, v->nonmembers, ceil(1 / v->tpr[k].fpr_target - 1e-9));
+            break;
+        }
 }
 
 bool tt_evaluations_text(const tt_evaluations *e, tt_buf *out)
 {
-    tt_buf_printf(out, "%-6s %13s  %-23s  %-23s  %-23s  %-23s  %s\n", "seed", "members/non", "AUC [95 %]",
-                  "TPR@10%FPR", "TPR@1%FPR", "TPR@0.1%FPR", "best accuracy");
-    for (size_t i = 0; i < e->n; i++) {
-        const tt_evaluation *v = &e->of_seed[i];
-        tt_buf_printf(out, "%-6lld %6zu/%-6zu  %.4f [%.4f, %.4f]", (long long)v->seed, v->members,
-                      v->nonmembers, v->auc.auc, v->auc.logit.low, v->auc.logit.high);
-        for (size_t k = 0; k < TT_EVALUATE_FPRS; k++)
-            text_tpr(&v->tpr[k], out);
-        tt_buf_printf(out, "  %.4f [%.4f, %.4f]%s\n", v->best.accuracy, v->best.interval.low,
-                      v->best.interval.high, v->auc.degenerate ? "  (AUC interval: rule of three)" : "");
-    }
-    if (e->n > 1) {
-        tt_buf_printf(out, "%-6s %13s", "mean", "");
-        text_mean(&e->auc, out);
-        for (size_t k = 0; k < TT_EVALUATE_FPRS; k++)
-            text_mean(&e->tpr[k], out);
-        tt_buf_printf(out, "  %.4f ± %.4f\n", e->best.mean, e->best.half_width_t);
-        tt_buf_printf(out,
-                      "AUC over %zu seeds: %.4f ± %.4f (Student t, 95 %%); ± %.4f as papers print it "
-                      "(1.96 sd/√n)\n",
-                      e->n, e->auc.mean, e->auc.half_width_t, e->auc.half_width_paper);
-    }
+    tt_buf_printf(out, "%-6s %13s", "seed", "members/non");
+    cell(out, "AUC [95 %%]");
+    for (size_t k = 0; k < e->n_fprs; k++)
+        cell(out, "TPR@%g%%FPR", 100 * e->of_seed[0].tpr[k].fpr_target);
+    tt_buf_printf(out, "  best accuracy\n");
+    for (size_t i = 0; i < e->n; i++)
+        text_row(&e->of_seed[i], e->n_fprs, out);
+    if (e->n > 1) text_means(e, out);
+    text_unresolvable(e, out);
     tt_buf_printf(
         out,
         "AUC intervals: DeLong, logit scale. TPR: largest whose FPR does not exceed the target; intervals: "
@@ -232,7 +286,7 @@ static void json_interval(const char *key, tt_interval i, tt_buf *out)
     tt_buf_printf(out, "]");
 }
 
-static void json_seed(const tt_evaluation *v, tt_buf *out)
+static void json_seed(const tt_evaluation *v, size_t n_fprs, tt_buf *out)
 {
     tt_buf_printf(out,
                   "    {\"seed\": %lld, \"members\": %zu, \"nonmembers\": %zu, \"auc\": ", (long long)v->seed,
@@ -241,7 +295,7 @@ static void json_seed(const tt_evaluation *v, tt_buf *out)
     json_interval("auc_interval_logit", v->auc.logit, out);
     json_interval("auc_interval_plain", v->auc.plain, out);
     tt_buf_printf(out, ", \"auc_degenerate\": %s, \"tpr_at_fpr\": [", v->auc.degenerate ? "true" : "false");
-    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++) {
+    for (size_t k = 0; k < n_fprs; k++) {
         const tt_tpr *t = &v->tpr[k];
         tt_buf_printf(out, "%s{\"fpr\": %g, \"resolvable\": %s, \"tpr\": ", k ? ", " : "", t->fpr_target,
                       t->resolvable ? "true" : "false");
@@ -256,19 +310,35 @@ static void json_seed(const tt_evaluation *v, tt_buf *out)
     tt_buf_printf(out, "}");
 }
 
+static void json_over_seeds(const char *prefix, const tt_over_seeds *o, tt_buf *out)
+{
+    tt_buf_printf(out, "\"%smean\": ", prefix);
+    json_number(o->n ? o->mean : NAN, out);
+    tt_buf_printf(out, ", \"%ssd\": ", prefix);
+    json_number(o->n ? o->sd : NAN, out);
+    tt_buf_printf(out, ", \"%shalf_width_t\": ", prefix);
+    json_number(o->n ? o->half_width_t : NAN, out);
+    tt_buf_printf(out, ", \"%shalf_width_paper\": ", prefix);
+    json_number(o->n ? o->half_width_paper : NAN, out);
+}
+
 bool tt_evaluations_json(const tt_evaluations *e, tt_buf *out)
 {
     tt_buf_printf(out, "{\n  \"seeds\": [\n");
     for (size_t i = 0; i < e->n; i++) {
-        json_seed(&e->of_seed[i], out);
+        json_seed(&e->of_seed[i], e->n_fprs, out);
         tt_buf_printf(out, "%s\n", i + 1 < e->n ? "," : "");
     }
-    tt_buf_printf(out, "  ],\n  \"over_seeds\": {\"n\": %zu, \"auc_mean\": ", e->n);
-    json_number(e->auc.mean, out);
-    tt_buf_printf(out, ", \"half_width_t\": ");
-    json_number(e->auc.half_width_t, out);
-    tt_buf_printf(out, ", \"half_width_paper\": ");
-    json_number(e->auc.half_width_paper, out);
+    tt_buf_printf(out, "  ],\n  \"over_seeds\": {\"n\": %zu, ", e->n);
+    json_over_seeds("auc_", &e->auc, out);
+    tt_buf_printf(out, ", \"tpr_at_fpr\": [");
+    for (size_t k = 0; k < e->n_fprs; k++) {
+        tt_buf_printf(out, "%s{\"fpr\": %g, ", k ? ", " : "", e->of_seed[0].tpr[k].fpr_target);
+        json_over_seeds("", &e->tpr[k], out);
+        tt_buf_printf(out, "}");
+    }
+    tt_buf_printf(out, "], ");
+    json_over_seeds("best_accuracy_", &e->best, out);
     tt_buf_printf(out, "}\n}\n");
     return !out->failed;
 }

@@ -5,20 +5,21 @@
 #include "base/mem.h"
 #include "stats/stats.h"
 
-#define TT_EVALUATE_FPRS 3
+#define TT_EVALUATE_FPRS     3 /* by default: 10, 1 and 0.1 % */
+#define TT_EVALUATE_FPRS_MAX 8
 
 typedef struct tt_evaluation {
     int64_t seed;
     size_t members, nonmembers;
     tt_auc auc;
-    tt_tpr tpr[TT_EVALUATE_FPRS]; /* at 10, 1 and 0.1 % FPR */
+    tt_tpr tpr[TT_EVALUATE_FPRS_MAX]; /* the first n_fprs of tt_evaluations, or TT_EVALUATE_FPRS */
     tt_accuracy best;
 } tt_evaluation;
 
 typedef struct tt_evaluations {
     tt_evaluation *of_seed;
-    size_t n;
-    tt_over_seeds auc, best, tpr[TT_EVALUATE_FPRS]; /* n = 0 for a TPR that some seed cannot resolve */
+    size_t n, n_fprs;
+    tt_over_seeds auc, best, tpr[TT_EVALUATE_FPRS_MAX]; /* n = 0 for a TPR that some seed cannot resolve */
 } tt_evaluations;
 
 /* One set of scores. `bootstrap_seed` keys the bootstrap's draws. */
@@ -26,6 +27,9 @@ TT_API tt_status tt_evaluate(size_t n, const double *scores, const uint8_t *memb
                              tt_evaluation *out, tt_error *err);
 /* A CSV with columns label (1 member, 0 not), score (higher = member) and, if it has several runs, seed. */
 TT_API tt_status tt_evaluate_csv(const char *path, tt_evaluations *out, tt_error *err);
+/* At FPRs of one's own choice, each in (0, 1), at most TT_EVALUATE_FPRS_MAX. */
+TT_API tt_status tt_evaluate_csv_at(const char *path, const double *fprs, size_t n_fprs, tt_evaluations *out,
+                                    tt_error *err);
 TT_API void tt_evaluations_free(tt_evaluations *e);
 
 /* As a table for people, or as JSON. */

@@ -17,6 +17,7 @@ static int falling(const void *a, const void *b)
 
 static tt_status check(size_t n, const double *scores, const uint8_t *member, tt_order *order, tt_error *err)
 {
+    if (n > UINT32_MAX) return tt_fail(err, TT_ERR_UNSUPPORTED, "%zu scores: at most 4294967295", n);
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(scores[i])) return tt_fail(err, TT_ERR_INVALID, "score %zu is not a finite number", i);
         if (member[i] > 1)

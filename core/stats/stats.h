@@ -40,6 +40,10 @@ typedef struct tt_tpr {
 /* Largest TPR whose FPR does not exceed the target; never interpolated. */
 TT_API tt_status tt_tpr_at_fpr(size_t n, const double *scores, const uint8_t *member, double fpr_target,
                                uint64_t seed, tt_tpr *out, tt_error *err);
+/* The same for several targets: one ordering, one set of bootstrap draws. out: [n_targets] */
+TT_API tt_status tt_tprs_at_fprs(size_t n, const double *scores, const uint8_t *member,
+                                 const double *fpr_targets, size_t n_targets, uint64_t seed, tt_tpr *out,
+                                 tt_error *err);
 /* clid_compat of grey-box 4.3: classes swapped, first point with FPR ≥ target. */
 TT_API double tt_tpr_clid_compat(size_t n, const double *scores, const uint8_t *member, double fpr_target);
 
@@ -73,7 +77,7 @@ typedef struct tt_over_seeds {
 } tt_over_seeds;
 TT_API void tt_over_seeds_of(const double *values, size_t n, tt_over_seeds *out);
 
-/* Special functions, to about 1e-12 */
+/* Special functions, to about 1e-12; beta and Student to 1e-10 where a + b is near 10⁷ */
 TT_API double tt_normal_cdf(double z);
 TT_API double tt_normal_quantile(double p);
 TT_API double tt_student_quantile(double p, double df);

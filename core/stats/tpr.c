@@ -5,21 +5,21 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The last tie (walking down from the highest score) up to which false positives do not exceed the target;
- * *tp, *fp counts there. Returns how many ties are above the threshold. weights NULL: 1 for all; else [2·tie
- * + class]. */
-static size_t walk(const tt_order *o, const uint64_t *weights, double target, uint64_t nonmembers,
-                   uint64_t *tp, uint64_t *fp)
+ * *tp, *fp counts there. Returns how many ties are above the threshold. drawn NULL: the ties' own counts;
+ * else how often each was drawn, [2·tie + class]. */
+static size_t walk(const tt_order *o, const uint32_t *drawn, double target, uint64_t *tp, uint64_t *fp)
 {
     /* the largest count k with k/n ≤ target, robust to the rounding of target·n */
-    uint64_t allowed = (uint64_t)floor(target * (double)nonmembers + 1e-9);
+    uint64_t allowed = (uint64_t)floor(target * (double)o->nonmembers + 1e-9);
     uint64_t t = 0, f = 0;
     size_t taken = 0;
     *tp = *fp = 0;
     for (size_t i = 0; i < o->n; i++) {
-        t += weights ? weights[2 * i + 1] : o->ties[i].members;
-        f += weights ? weights[2 * i] : o->ties[i].nonmembers;
+        t += drawn ? drawn[2 * i + 1] : o->ties[i].members;
+        f += drawn ? drawn[2 * i] : o->ties[i].nonmembers;
         if (f > allowed) break;
         *tp = t;
         *fp = f;
@@ -28,7 +28,7 @@ static size_t walk(const tt_order *o, const uint64_t *weights, double target, ui
     return taken;
 }
 
-#define BOOTSTRAP_DRAWS 1000
+enum { DRAWS = 1000 };
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -36,16 +36,31 @@ static int compare_doubles(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Draws both classes with replacement, keyed by (seed, draw, place), and takes the threshold anew each time.
- */
-static tt_status bootstrap(const tt_order *o, double target, uint64_t seed, tt_interval *out, tt_error *err)
+/* One draw with replacement from a class: counts by tie. The draws are keyed by (seed, place). */
+static void draw_class(const tt_stream_key *key, uint64_t *place, const uint32_t *tie_of, size_t n,
+                       size_t class, uint32_t *drawn)
+{
+    for (size_t k = 0; k < n; k += 4) {
+        uint32_t w[4];
+        const uint32_t block[4] = {(uint32_t)*place, (uint32_t)(*place >> 32), key->counter_high[0],
+                                   key->counter_high[1]};
+        ++*place;
+        tt_philox4x32(key->key, block, w);
+        /* the multiplication's bias is below n/2³²: far under what 1,000 draws can show */
+        for (size_t j = 0; j < 4 && k + j < n; j++)
+            drawn[2 * tie_of[((uint64_t)w[j] * n) >> 32] + class]++;
+    }
+}
+
+/* Two-class bootstrap: each draw takes both classes anew and finds each target's threshold anew. */
+static tt_status bootstrap(const tt_order *o, uint64_t seed, tt_tpr *out, size_t n_targets, tt_error *err)
 {
     size_t n[2] = {(size_t)o->nonmembers, (size_t)o->members};
     uint32_t *tie_of[2] = {tt_alloc_array(n[0], sizeof(uint32_t)), tt_alloc_array(n[1], sizeof(uint32_t))};
-    uint64_t *weights = tt_alloc_array(o->n, 2 * sizeof *weights);
-    double *tprs = tt_alloc_array(BOOTSTRAP_DRAWS, sizeof *tprs);
+    uint32_t *drawn = tt_alloc_array(o->n, 2 * sizeof *drawn);
+    double *tprs = tt_alloc_array(n_targets, DRAWS * sizeof *tprs);
     tt_status s = TT_OK;
-    if (!tie_of[0] || !tie_of[1] || !weights || !tprs) {
+    if (!tie_of[0] || !tie_of[1] || !drawn || !tprs) {
         s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the bootstrap");
         goto done;
     }
@@ -57,57 +72,67 @@ static tt_status bootstrap(const tt_order *o, double target, uint64_t seed, tt_i
             tie_of[1][at[1]++] = (uint32_t)i;
     }
     tt_stream_key key = tt_purpose_key(seed, "bootstrap", "tpr at fpr");
-    uint64_t counter = 0;
-    for (size_t draw = 0; draw < BOOTSTRAP_DRAWS; draw++) {
-        for (size_t i = 0; i < 2 * o->n; i++)
-            weights[i] = 0;
+    uint64_t place = 0;
+    for (size_t draw = 0; draw < DRAWS; draw++) {
+        memset(drawn, 0, o->n * 2 * sizeof *drawn);
         for (size_t c = 0; c < 2; c++)
-            for (size_t k = 0; k < n[c]; k += 4) {
-                uint32_t w[4];
-                const uint32_t block[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), key.counter_high[0],
-                                           key.counter_high[1]};
-                counter++;
-                tt_philox4x32(key.key, block, w);
-                /* the multiplication's bias is below n/2³²: far under what 1,000 draws can show */
-                for (size_t j = 0; j < 4 && k + j < n[c]; j++)
-                    weights[2 * tie_of[c][((uint64_t)w[j] * n[c]) >> 32] + c]++;
-            }
-        uint64_t tp, fp;
-        walk(o, weights, target, o->nonmembers, &tp, &fp);
-        tprs[draw] = (double)tp / (double)o->members;
+            draw_class(&key, &place, tie_of[c], n[c], c, drawn);
+        for (size_t k = 0; k < n_targets; k++) {
+            uint64_t tp, fp;
+            walk(o, drawn, out[k].fpr_target, &tp, &fp);
+            tprs[k * DRAWS + draw] = (double)tp / (double)o->members;
+        }
     }
-    qsort(tprs, BOOTSTRAP_DRAWS, sizeof *tprs, compare_doubles);
-    *out = (tt_interval){tprs[BOOTSTRAP_DRAWS / 40 - 1], tprs[BOOTSTRAP_DRAWS - BOOTSTRAP_DRAWS / 40]};
+    for (size_t k = 0; k < n_targets; k++) {
+        double *t = tprs + k * DRAWS;
+        qsort(t, DRAWS, sizeof *t, compare_doubles);
+        if (out[k].resolvable) out[k].bootstrap = (tt_interval){t[DRAWS / 40 - 1], t[DRAWS - DRAWS / 40]};
+    }
 done:
     tt_free(tie_of[0]);
     tt_free(tie_of[1]);
-    tt_free(weights);
+    tt_free(drawn);
     tt_free(tprs);
+    return s;
+}
+
+static void point(const tt_order *o, double target, tt_tpr *out)
+{
+    *out = (tt_tpr){.fpr_target = target, .tpr = NAN, .fpr = NAN, .threshold = NAN};
+    out->interval = out->bootstrap = (tt_interval){NAN, NAN};
+    out->resolvable = (double)o->nonmembers * target >= 1 - 1e-9;
+    if (!out->resolvable) return;
+    uint64_t tp, fp;
+    size_t taken = walk(o, NULL, target, &tp, &fp);
+    out->tpr = (double)tp / (double)o->members;
+    out->fpr = (double)fp / (double)o->nonmembers;
+    out->threshold = taken ? o->ties[taken - 1].score : INFINITY;
+    out->interval = tt_clopper_pearson(tp, o->members, 0.95);
+}
+
+tt_status tt_tprs_at_fprs(size_t n, const double *scores, const uint8_t *member, const double *fpr_targets,
+                          size_t n_targets, uint64_t seed, tt_tpr *out, tt_error *err)
+{
+    bool any = false;
+    for (size_t k = 0; k < n_targets; k++)
+        if (!(fpr_targets[k] > 0 && fpr_targets[k] < 1))
+            return tt_fail(err, TT_ERR_INVALID, "an FPR of %g: must be in (0, 1)", fpr_targets[k]);
+    tt_order o;
+    tt_status s = tt_order_make(n, scores, member, &o, err);
+    if (s) return s;
+    for (size_t k = 0; k < n_targets; k++) {
+        point(&o, fpr_targets[k], &out[k]);
+        any = any || out[k].resolvable;
+    }
+    if (any) s = bootstrap(&o, seed, out, n_targets, err);
+    tt_order_free(&o);
     return s;
 }
 
 tt_status tt_tpr_at_fpr(size_t n, const double *scores, const uint8_t *member, double target, uint64_t seed,
                         tt_tpr *out, tt_error *err)
 {
-    if (!(target > 0 && target < 1))
-        return tt_fail(err, TT_ERR_INVALID, "an FPR of %g: must be in (0, 1)", target);
-    tt_order o;
-    tt_status s = tt_order_make(n, scores, member, &o, err);
-    if (s) return s;
-    *out = (tt_tpr){.fpr_target = target, .tpr = NAN, .fpr = NAN, .threshold = NAN};
-    out->interval = out->bootstrap = (tt_interval){NAN, NAN};
-    out->resolvable = (double)o.nonmembers * target >= 1 - 1e-9;
-    if (out->resolvable) {
-        uint64_t tp, fp;
-        size_t taken = walk(&o, NULL, target, o.nonmembers, &tp, &fp);
-        out->tpr = (double)tp / (double)o.members;
-        out->fpr = (double)fp / (double)o.nonmembers;
-        out->threshold = taken ? o.ties[taken - 1].score : INFINITY;
-        out->interval = tt_clopper_pearson(tp, o.members, 0.95);
-        s = bootstrap(&o, target, seed, &out->bootstrap, err);
-    }
-    tt_order_free(&o);
-    return s;
+    return tt_tprs_at_fprs(n, scores, member, &target, 1, seed, out, err);
 }
 
 double tt_tpr_clid_compat(size_t n, const double *scores, const uint8_t *member, double target)

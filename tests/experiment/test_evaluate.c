@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "experiment/evaluate.h"
 #include "formats/csv.h"
+#include "formats/json.h"
 #include "support/test.h"
 
 #include <math.h>
@@ -116,6 +117,108 @@ START_TEST(the_program_prints_a_table_and_exit_codes)
 }
 END_TEST
 
+static char printed[1 << 16];
+
+/* What the program printed last. */
+static const char *output(void)
+{
+    char path[512], *text;
+    size_t size;
+    tt_error err = {0};
+    snprintf(path, sizeof path, "%s/out", tt_test_dir());
+    tt_ok(tt_file_read(path, sizeof printed - 1, &text, &size, &err), &err);
+    memcpy(printed, text, size + 1);
+    tt_free(text);
+    return printed;
+}
+
+/* The column, in characters and not bytes, at which `at` stands in its line. */
+static int column_of(const char *text, const char *at)
+{
+    ck_assert_ptr_nonnull(at);
+    int column = 0;
+    while (at > text && at[-1] != '\n')
+        column += ((unsigned char)*--at & 0xc0) != 0x80;
+    return column;
+}
+
+/* AUC 1 and 0.75; best accuracy 1 and 0.75 */
+static const char two_seeds[] = "label,score,seed\n1,0.9,1\n1,0.6,1\n0,0.5,1\n0,0.1,1\n"
+                                "1,0.9,2\n1,0.2,2\n0,0.5,2\n0,0.1,2\n";
+
+START_TEST(the_table_is_aligned_and_says_what_cannot_be_resolved)
+{
+    char arguments[600];
+    snprintf(arguments, sizeof arguments, "evaluate %s --fpr 0.5,0.01", write_csv(two_seeds));
+    ck_assert_int_eq(run(arguments), 0);
+    const char *text = output(), *second = strstr(text, "\n2 "), *mean = strstr(text, "\nmean");
+    ck_assert(second && mean);
+    const char *auc = strstr(mean, "0.8750 ±");
+    ck_assert_ptr_nonnull(auc);
+    const char *accuracy = strstr(auc + 1, "0.8750 ±"); /* the same mean, two columns on */
+    ck_assert_ptr_nonnull(accuracy);
+    ck_assert_int_eq(column_of(text, strstr(text, "AUC [95")), column_of(text, auc));
+    ck_assert_int_eq(column_of(text, strstr(text, "best accuracy")), column_of(text, accuracy));
+    ck_assert_int_eq(column_of(text, strstr(text, "TPR@1%FPR")),
+                     column_of(text, strstr(mean, "not resolvable")));
+    /* of two non-members one may be wrong, and so both members are found */
+    ck_assert_int_eq(column_of(text, strstr(text, "TPR@50%FPR")),
+                     column_of(text, strstr(second, "1.0000 [")));
+    ck_assert_ptr_nonnull(strstr(text, "TPR at 1 % FPR is not resolvable with 2 non-members: it needs 100."));
+}
+END_TEST
+
+START_TEST(the_json_output_is_json)
+{
+    char arguments[600];
+    snprintf(arguments, sizeof arguments, "evaluate --json %s --fpr 0.5,0.01", write_csv(two_seeds));
+    ck_assert_int_eq(run(arguments), 0);
+    const char *text = output();
+    tt_arena *arena = tt_arena_create(0);
+    tt_node *root;
+    tt_error err = {0};
+    tt_ok(tt_json_parse(arena, "out", text, strlen(text), &root, &err), &err);
+    ck_assert_ptr_nonnull(strstr(text, "\"resolvable\": false, \"tpr\": null"));
+    ck_assert_ptr_nonnull(strstr(text, "\"auc_mean\": 0.875"));
+    tt_arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(bad_rates_are_refused)
+{
+    const char *path = write_csv(two_seeds);
+    static const char *const bad[] = {"0",       "1",   "x",    "0.1,",
+                                      "0.1;0.2", "nan", "-0.1", ".1,.1,.1,.1,.1,.1,.1,.1,.1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char arguments[700];
+        snprintf(arguments, sizeof arguments, "evaluate %s --fpr '%s'", path, bad[i]);
+        ck_assert_int_eq(run(arguments), 2);
+        const char *text = output();
+        ck_assert_msg(strstr(text, "--fpr") != NULL, "%s", text);
+    }
+}
+END_TEST
+
+/* 200,000 rows: the time limit of the test case stands guard over quadratic costs. */
+START_TEST(a_large_file_is_no_trouble)
+{
+    tt_buf csv = {0};
+    tt_buf_printf(&csv, "label,score\n");
+    for (int i = 0; i < 200000; i++)
+        tt_buf_printf(&csv, "%d,%d.%d\n", i % 2, (int)((unsigned)i * 2654435761u % 1000u) + 100 * (i % 2),
+                      i % 10);
+    ck_assert(!csv.failed);
+    tt_error err = {0};
+    tt_evaluations e;
+    tt_ok(tt_evaluate_csv(write_csv(csv.data), &e, &err), &err);
+    ck_assert_uint_eq(e.of_seed[0].members, 100000);
+    /* two even distributions of width 1000, one shifted by 100: AUC = 1 − 0.9²/2 */
+    ck_assert_double_eq_tol(e.of_seed[0].auc.auc, 1 - 0.9 * 0.9 / 2, 0.01);
+    tt_evaluations_free(&e);
+    tt_buf_free(&csv);
+}
+END_TEST
+
 Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("evaluate");
@@ -125,6 +228,10 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, a_file_without_seeds_is_one_run);
     tcase_add_test(tc, bad_files_are_refused_with_place_and_reason);
     tcase_add_test(tc, the_program_prints_a_table_and_exit_codes);
+    tcase_add_test(tc, the_table_is_aligned_and_says_what_cannot_be_resolved);
+    tcase_add_test(tc, the_json_output_is_json);
+    tcase_add_test(tc, bad_rates_are_refused);
+    tcase_add_test(tc, a_large_file_is_no_trouble);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "base/rng.h"
 #include "stats/stats.h"
 #include "support/test.h"
 
@@ -240,6 +241,75 @@ START_TEST(the_bootstrap_is_the_same_each_time_and_for_each_seed_another)
 }
 END_TEST
 
+START_TEST(several_rates_at_once_are_each_as_if_alone)
+{
+    fill();
+    tt_error err = {0};
+    const double rates[] = {0.5, 0.001, 0.1, 0.05};
+    tt_tpr all[4];
+    tt_ok(tt_tprs_at_fprs(N, scores, member, rates, 4, 3, all, &err), &err);
+    for (int k = 0; k < 4; k++) {
+        tt_tpr one;
+        tt_ok(tt_tpr_at_fpr(N, scores, member, rates[k], 3, &one, &err), &err);
+        ck_assert(one.resolvable == all[k].resolvable && one.fpr_target == all[k].fpr_target);
+        if (!one.resolvable) {
+            ck_assert(isnan(all[k].tpr) && isnan(all[k].bootstrap.low));
+            continue;
+        }
+        ck_assert(one.tpr == all[k].tpr && one.fpr == all[k].fpr && one.threshold == all[k].threshold);
+        ck_assert(one.bootstrap.low == all[k].bootstrap.low && one.bootstrap.high == all[k].bootstrap.high);
+    }
+    const double bad[] = {0.1, 1.0};
+    tt_fails(tt_tprs_at_fprs(N, scores, member, bad, 2, 3, all, &err), TT_ERR_INVALID, "an FPR of 1", &err);
+}
+END_TEST
+
+/* Members N(1, 1), non-members N(0, 1), 400 and 500, 200 times: the bootstrap of the TPR at 10 % FPR, whose
+ * truth is Φ(1 + Φ⁻¹(0.1)), should cover 95 %. A percentile interval of a step function errs by a few per
+ * cent; one that left the threshold's uncertainty out would cover about 75 %. */
+START_TEST(the_bootstrap_covers_the_truth_with_the_threshold_s_uncertainty)
+{
+    enum { MEMBERS = 400, ALL = 900, RUNS = 200 };
+    static double x[ALL];
+    static float noise[ALL];
+    static uint8_t label[ALL];
+    const double truth = tt_normal_cdf(1 + tt_normal_quantile(0.1));
+    int covered = 0, fixed = 0;
+    for (int run = 0; run < RUNS; run++) {
+        char what[16];
+        snprintf(what, sizeof what, "%d", run);
+        tt_stream_key key = tt_purpose_key(1, "coverage", what);
+        tt_keyed_normals(&key, 0, noise, ALL);
+        for (int i = 0; i < ALL; i++) {
+            label[i] = i < MEMBERS;
+            x[i] = (double)noise[i] + label[i];
+        }
+        tt_error err = {0};
+        tt_tpr t;
+        tt_ok(tt_tpr_at_fpr(ALL, x, label, 0.1, (uint64_t)run, &t, &err), &err);
+        covered += t.bootstrap.low <= truth && truth <= t.bootstrap.high;
+        fixed += t.interval.low <= truth && truth <= t.interval.high;
+    }
+    ck_assert_msg(covered >= 180 && covered <= 199, "%d of 200", covered);
+    ck_assert_msg(fixed < covered, "%d of 200 at the fixed threshold", fixed);
+}
+END_TEST
+
+/* df = 1 is Cauchy's tangent and beta(1, b) is 1 − (1−p)^(1/b), both in closed form; the rest is SciPy's. */
+START_TEST(quantiles_keep_their_digits_in_the_tails_and_for_large_samples)
+{
+    ck_assert_double_eq_tol(tt_student_quantile(0.5001, 1) / 0.000314159275694370692, 1, 1e-11);
+    ck_assert_double_eq_tol(tt_student_quantile(1 - 1e-8, 1) / 31830988.4584360022, 1, 1e-11);
+    ck_assert_double_eq_tol(tt_beta_quantile(0.975, 1, 1e5) / 0.0000368881141579242029, 1, 1e-10);
+    ck_assert_double_eq_tol(tt_beta_quantile(0.025, 5001, 95000), 0.048667126952963616, 1e-12);
+    ck_assert_double_eq_tol(tt_beta_quantile(0.975, 5001, 95000), 0.05136892088058044, 1e-12);
+    for (int e = -300; e < 0; e += 13) {
+        double p = pow(10, e);
+        ck_assert_double_eq_tol(tt_normal_cdf(tt_normal_quantile(p)) / p, 1, 1e-11);
+    }
+}
+END_TEST
+
 START_TEST(an_allocation_that_fails_is_an_error_and_no_leak)
 {
     fill();
@@ -270,6 +340,9 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, permuted_labels_are_at_chance);
     tcase_add_test(tc, bad_scores_are_named);
     tcase_add_test(tc, the_bootstrap_is_the_same_each_time_and_for_each_seed_another);
+    tcase_add_test(tc, several_rates_at_once_are_each_as_if_alone);
+    tcase_add_test(tc, the_bootstrap_covers_the_truth_with_the_threshold_s_uncertainty);
+    tcase_add_test(tc, quantiles_keep_their_digits_in_the_tails_and_for_large_samples);
     tcase_add_test(tc, an_allocation_that_fails_is_an_error_and_no_leak);
     suite_add_tcase(suite, tc);
     return suite;
