@@ -19,8 +19,8 @@ static void print_one(const tt_registered *p)
         const tt_backend *backend = p->table;
         why = backend->unavailable ? backend->unavailable() : NULL;
     }
-    printf("%-10s %-20s %s%s%s\n", tt_plugin_kind_name(p->info->kind), p->info->name, p->info->summary,
-           why ? "; not usable here: " : "", why ? why : "");
+    printf("%-10s %-20s %s%s%s  [%s]\n", tt_plugin_kind_name(p->info->kind), p->info->name, p->info->summary,
+           why ? "; not usable here: " : "", why ? why : "", p->path);
 }
 
 int tt_cmd_ls(int argc, char **argv)
@@ -33,7 +33,7 @@ int tt_cmd_ls(int argc, char **argv)
             return TT_EXIT_DONE;
         }
         if (tt_plugin_dirs_option(&dirs, argc, argv, &i)) continue;
-        kind = tt_plugin_kind_from_name(argv[i]);
+        kind = kind == 0 ? tt_plugin_kind_from_name(argv[i]) : -1;
         if (kind < 0) {
             fprintf(stderr, "telltale: '%s' is no kind of plugin\n%s", argv[i], help);
             return TT_EXIT_BAD_SPEC;
@@ -41,7 +41,7 @@ int tt_cmd_ls(int argc, char **argv)
     }
     tt_error err = {0};
     tt_registry *r;
-    if (tt_registry_open(dirs.dirs, dirs.n, &r, &err)) return tt_cli_error(&err);
+    if (tt_plugin_dirs_open(&dirs, &r, &err)) return tt_cli_error(&err);
     for (int k = TT_KIND_ATTACK; k <= TT_KIND_BACKEND; k++)
         for (size_t i = 0; i < tt_registry_count(r); i++) {
             const tt_registered *p = tt_registry_at(r, i);

@@ -4,6 +4,8 @@
 #include "plugin/params.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,14 +15,30 @@ static const char *const kind_folders[] = {"attacks",  "targets",    "data",
                                            "services", "transforms", "backends"};
 enum { N_KINDS = 6 };
 
+/* One thing that a loaded file offers. */
 typedef struct entry {
     tt_registered public;
-    const char *folder; /* where it was found: two of one name in one folder are refused */
+    size_t tree;  /* which searched folder; the built-in ones come before all */
+    bool named;   /* its file bears its name */
+    size_t order; /* of finding */
 } entry;
 
+/* One file that was seen; opened when something is looked for that it may offer. */
+typedef struct candidate {
+    const char *path, *stem;
+    int kind; /* from the folder's name; 0: any */
+    size_t tree;
+    bool tried;
+} candidate;
+
 struct tt_registry {
-    entry *entries;
-    size_t n, capacity;
+    entry **entries; /* all that was loaded, in the order of loading */
+    size_t n;
+    candidate **candidates; /* in search order */
+    size_t n_candidates;
+    entry **visible; /* once all is loaded: the entries that win their names, in search order */
+    size_t n_visible;
+    bool all_loaded;
     tt_plugin_file **files;
     size_t n_files;
     const char **problems;
@@ -46,7 +64,7 @@ int tt_plugin_kind_from_name(const char *name)
 static bool grow(void *array, size_t n, size_t size)
 {
     void **p = array;
-    if (n & (n - 1) && n) return true; /* room was made at the last power of two */
+    if (n & (n - 1)) return true; /* room was made at the last power of two */
     void *grown = tt_realloc(*p, (n ? 2 * n : 1) * size);
     if (!grown) return false;
     *p = grown;
@@ -66,43 +84,49 @@ static tt_status add_problem(tt_registry *r, const char *text, tt_error *err)
     return TT_OK;
 }
 
+/* ---- which of several wins a name ---- */
+
+/* Earlier folders come first; in one folder, a file that bears the plugin's name comes before others. */
+static bool comes_before(const entry *a, const entry *b)
+{
+    if (a->tree != b->tree) return a->tree < b->tree;
+    if (a->named != b->named) return a->named;
+    return a->order < b->order;
+}
+
 static entry *find_entry(const tt_registry *r, tt_plugin_kind kind, const char *name)
 {
-    for (size_t i = 0; i < r->n; i++)
-        if (r->entries[i].public.info->kind == kind && strcmp(r->entries[i].public.info->name, name) == 0)
-            return &r->entries[i];
-    return NULL;
+    entry *best = NULL;
+    for (size_t i = 0; i < r->n; i++) {
+        entry *e = r->entries[i];
+        if (e->public.info->kind != kind || strcmp(e->public.info->name, name) != 0) continue;
+        if (!best || comes_before(e, best)) best = e;
+    }
+    return best;
 }
 
 static tt_status add_entry(tt_registry *r, const tt_plugin_info *info, const char *path, const void *table,
-                           const char *folder, tt_error *err)
+                           const candidate *from, size_t order, tt_error *err)
 {
-    const entry *first = find_entry(r, info->kind, info->name);
-    if (first) {
-        bool same_folder = strcmp(first->folder, folder) == 0;
-        const char *text =
-            tt_arena_printf(r->arena, "%s: %s '%s' is also in %s, which was found first%s", path,
-                            tt_plugin_kind_name(info->kind), info->name, first->public.path,
-                            same_folder ? ": rename or remove one of the two" : " and is used");
-        return text ? add_problem(r, text, err) : no_memory(err);
-    }
-    if (r->n == r->capacity) {
-        size_t capacity = r->capacity ? 2 * r->capacity : 32;
-        entry *grown = tt_realloc(r->entries, capacity * sizeof *grown);
-        if (!grown) return no_memory(err);
-        r->entries = grown;
-        r->capacity = capacity;
-    }
-    r->entries[r->n++] = (entry){{info, path, table}, folder};
+    entry *e = tt_arena_alloc(r->arena, sizeof *e); /* keeps its place: pointers to it were given out */
+    if (!e || !grow(&r->entries, r->n, sizeof(entry *))) return no_memory(err);
+    *e = (entry){
+        {info, path, table}, from ? from->tree : 0, from && strcmp(from->stem, info->name) == 0, order};
+    r->entries[r->n++] = e;
     return TT_OK;
 }
 
+/* ---- loading ---- */
+
 /* Opens one file; what is wrong with it becomes a problem, not a failure. */
-static tt_status add_file(tt_registry *r, const char *path, const char *folder, tt_error *err)
+static tt_status load(tt_registry *r, size_t index, tt_error *err)
 {
+    candidate *c = r->candidates[index];
+    if (c->tried) return TT_OK;
+    c->tried = true;
     tt_plugin_file *file;
     tt_error why = {0};
-    if (tt_plugin_file_open(path, &file, &why) != TT_OK) return add_problem(r, why.message, err);
+    if (tt_plugin_file_open(c->path, &file, &why) != TT_OK) return add_problem(r, why.message, err);
     if (!grow(&r->files, r->n_files, sizeof(tt_plugin_file *))) {
         tt_plugin_file_close(file);
         return no_memory(err);
@@ -111,9 +135,53 @@ static tt_status add_file(tt_registry *r, const char *path, const char *folder, 
     tt_status s = TT_OK;
     for (size_t i = 0; i < tt_plugin_file_count(file) && !s; i++)
         s = add_entry(r, tt_plugin_file_info(file, i), tt_plugin_file_path(file),
-                      tt_plugin_file_table(file, i), folder, err);
+                      tt_plugin_file_table(file, i), c, index, err);
     return s;
 }
+
+static int by_order(const void *a, const void *b)
+{
+    const entry *x = *(entry *const *)a, *y = *(entry *const *)b;
+    if (x->tree != y->tree) return x->tree < y->tree ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* Loads everything, and settles which entry of each name is seen. */
+static tt_status load_all(tt_registry *r, tt_error *err)
+{
+    if (r->all_loaded) return TT_OK;
+    r->all_loaded = true; /* tried once: what fails is a problem that was noted */
+    tt_status s = TT_OK;
+    for (size_t i = 0; i < r->n_candidates && !s; i++)
+        s = load(r, i, err);
+    r->visible = s ? NULL : tt_alloc_array(r->n, sizeof(entry *));
+    if (!r->visible) return s ? s : no_memory(err);
+    for (size_t i = 0; i < r->n && !s; i++) {
+        entry *e = r->entries[i], *first = find_entry(r, e->public.info->kind, e->public.info->name);
+        if (e == first) {
+            r->visible[r->n_visible++] = e;
+            continue;
+        }
+        const char *text = tt_arena_printf(
+            r->arena, "%s: %s '%s' is also in %s, which comes first%s", e->public.path,
+            tt_plugin_kind_name(e->public.info->kind), e->public.info->name, first->public.path,
+            first->tree == e->tree ? ": rename or remove one of the two" : " and is used");
+        s = text ? add_problem(r, text, err) : no_memory(err);
+    }
+    qsort(r->visible, r->n_visible, sizeof(entry *), by_order);
+    return s;
+}
+
+/* The accessors of a const registry load on demand; out of memory is a problem like another. */
+static const tt_registry *loaded(const tt_registry *r)
+{
+    tt_error err = {0}, ignored = {0};
+    tt_registry *mutable = (tt_registry *)(uintptr_t)r;
+    if (load_all(mutable, &err) != TT_OK) add_problem(mutable, err.message, &ignored);
+    return r;
+}
+
+/* ---- searching ---- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -126,8 +194,19 @@ static bool is_library(const char *name)
     return n > 3 && name[0] != '.' && strcmp(name + n - 3, ".so") == 0;
 }
 
+static tt_status add_candidate(tt_registry *r, const char *path, int kind, tt_error *err)
+{
+    candidate *c = tt_arena_alloc(r->arena, sizeof *c);
+    const char *file = strrchr(path, '/') + 1;
+    const char *stem = tt_arena_strndup(r->arena, file, strlen(file) - 3);
+    if (!c || !stem || !grow(&r->candidates, r->n_candidates, sizeof(candidate *))) return no_memory(err);
+    *c = (candidate){.path = path, .stem = stem, .kind = kind, .tree = r->n_searched};
+    r->candidates[r->n_candidates++] = c;
+    return TT_OK;
+}
+
 /* The *.so of one folder, in the order of their names. A folder that is not there is empty. */
-static tt_status scan_folder(tt_registry *r, const char *folder, tt_error *err)
+static tt_status scan_folder(tt_registry *r, const char *folder, int kind, tt_error *err)
 {
     DIR *dir = opendir(folder);
     if (!dir) return TT_OK;
@@ -145,7 +224,7 @@ static tt_status scan_folder(tt_registry *r, const char *folder, tt_error *err)
     closedir(dir);
     if (n > 1) qsort(names, n, sizeof *names, by_name);
     for (size_t i = 0; i < n && !s; i++)
-        s = add_file(r, names[i], folder, err);
+        s = add_candidate(r, names[i], kind, err);
     tt_free(names);
     return s;
 }
@@ -154,11 +233,14 @@ static tt_status scan_tree(tt_registry *r, const char *given, tt_error *err)
 {
     const char *folder = tt_arena_strdup(r->arena, given);
     if (!folder || !grow(&r->searched, r->n_searched, sizeof *r->searched)) return no_memory(err);
-    r->searched[r->n_searched++] = folder;
-    tt_status s = scan_folder(r, folder, err);
+    r->searched[r->n_searched++] = folder; /* candidates count trees from 1: 0 is what is built in */
+    tt_status s = scan_folder(r, folder, 0, err);
     for (int i = 0; i < N_KINDS && !s; i++) {
-        const char *sub = tt_arena_printf(r->arena, "%s/%s", folder, kind_folders[i]);
-        s = sub ? scan_folder(r, sub, err) : no_memory(err);
+        const char *plural = tt_arena_printf(r->arena, "%s/%s", folder, kind_folders[i]);
+        const char *singular = tt_arena_printf(r->arena, "%s/%s", folder, kind_names[i]);
+        if (!plural || !singular) return no_memory(err);
+        s = scan_folder(r, plural, i + 1, err);
+        if (!s && strcmp(plural, singular) != 0) s = scan_folder(r, singular, i + 1, err);
     }
     return s;
 }
@@ -180,6 +262,25 @@ static tt_status scan_path(tt_registry *r, tt_error *err)
     return s;
 }
 
+/* The folder that came with this library: beside it in a build tree (plugins/) or an installation
+ * (telltale/plugins/), wherever that was moved to. */
+static tt_status scan_own(tt_registry *r, tt_error *err)
+{
+    Dl_info self;
+    static const char *const below[] = {"telltale/plugins", "plugins"};
+    if (dladdr((const void *)(uintptr_t)tt_registry_open, &self) && self.dli_fname) {
+        const char *slash = strrchr(self.dli_fname, '/');
+        int n = slash ? (int)(slash - self.dli_fname) : 1;
+        for (size_t i = 0; i < 2; i++) {
+            const char *folder =
+                tt_arena_printf(r->arena, "%.*s/%s", n, slash ? self.dli_fname : ".", below[i]);
+            if (!folder) return no_memory(err);
+            if (tt_dir_exists(folder)) return scan_tree(r, folder, err);
+        }
+    }
+    return scan_tree(r, TT_PLUGIN_DIR_INSTALL, err);
+}
+
 static const tt_plugin_info reference_info = {
     .size = sizeof reference_info,
     .kind = TT_KIND_BACKEND,
@@ -197,13 +298,11 @@ tt_status tt_registry_open(const char *const *extra_dirs, size_t n, tt_registry 
         tt_free(r);
         return no_memory(err);
     }
-    tt_status s = add_entry(r, &reference_info, "(built in)", tt_backend_reference(), "", err);
+    tt_status s = add_entry(r, &reference_info, "(built in)", tt_backend_reference(), NULL, 0, err);
     for (size_t i = 0; i < n && !s; i++)
         s = scan_tree(r, extra_dirs[i], err);
     if (!s) s = scan_path(r, err);
-    if (!s)
-        s = scan_tree(r, tt_dir_exists(TT_PLUGIN_DIR_BUILD) ? TT_PLUGIN_DIR_BUILD : TT_PLUGIN_DIR_INSTALL,
-                      err);
+    if (!s) s = scan_own(r, err);
     if (s) {
         tt_registry_close(r);
         return s;
@@ -219,18 +318,34 @@ void tt_registry_close(tt_registry *r)
         tt_plugin_file_close(r->files[i]);
     tt_free(r->files);
     tt_free(r->entries);
+    tt_free(r->candidates);
+    tt_free(r->visible);
     tt_free(r->problems);
     tt_free(r->searched);
     tt_arena_destroy(r->arena);
     tt_free(r);
 }
 
+/* What is wrong with a file that bears this name, or NULL. */
+static const char *problem_of(const tt_registry *r, const char *name)
+{
+    char file[128];
+    snprintf(file, sizeof file, "/%s.so: ", name);
+    for (size_t i = 0; i < r->n_problems; i++)
+        if (strstr(r->problems[i], file)) return r->problems[i];
+    return NULL;
+}
+
 static tt_status not_found(const tt_registry *r, tt_plugin_kind kind, const char *name, tt_error *err)
 {
+    const char *broken = problem_of(r, name);
+    if (broken)
+        return tt_fail(err, TT_ERR_NOT_FOUND, "%s '%s' cannot be used: %s", tt_plugin_kind_name(kind), name,
+                       broken);
     const char *known[256];
     size_t n = 0;
-    for (size_t i = 0; i < r->n && n < 256; i++)
-        if (r->entries[i].public.info->kind == kind) known[n++] = r->entries[i].public.info->name;
+    for (size_t i = 0; i < r->n_visible && n < 256; i++)
+        if (r->visible[i]->public.info->kind == kind) known[n++] = r->visible[i]->public.info->name;
     const char *near = tt_nearest(name, known, n);
     tt_buf where = {0};
     for (size_t i = 0; i < r->n_searched; i++)
@@ -246,28 +361,63 @@ static tt_status not_found(const tt_registry *r, tt_plugin_kind kind, const char
 tt_status tt_registry_find(tt_registry *r, tt_plugin_kind kind, const char *name, const tt_registered **out,
                            tt_error *err)
 {
-    const entry *e = find_entry(r, kind, name);
-    if (!e) return not_found(r, kind, name, err);
+    const entry *e = NULL;
+    for (size_t tree = 0; tree <= r->n_searched && !e; tree++) {
+        /* first the files of this folder that bear the name, then, if need be, its others */
+        for (int others = 0; others < 2 && !e; others++) {
+            for (size_t i = 0; i < r->n_candidates; i++) {
+                const candidate *c = r->candidates[i];
+                bool named = strcmp(c->stem, name) == 0 && (c->kind == 0 || c->kind == (int)kind);
+                if (c->tree != tree || (!named && !others)) continue;
+                tt_status s = load(r, i, err);
+                if (s) return s;
+            }
+            const entry *best = find_entry(r, kind, name); /* may come from what an earlier search loaded */
+            if (best && best->tree == tree && (best->named || others)) e = best;
+        }
+    }
+    if (!e) {
+        tt_status s = load_all(r, err);
+        return s ? s : not_found(r, kind, name, err);
+    }
     *out = &e->public;
     return TT_OK;
 }
 
 size_t tt_registry_count(const tt_registry *r)
 {
-    return r->n;
+    return loaded(r)->n_visible;
 }
 
 const tt_registered *tt_registry_at(const tt_registry *r, size_t i)
 {
-    return i < r->n ? &r->entries[i].public : NULL;
+    return i < loaded(r)->n_visible ? &r->visible[i]->public : NULL;
 }
 
 size_t tt_registry_problem_count(const tt_registry *r)
 {
-    return r->n_problems;
+    return loaded(r)->n_problems;
 }
 
 const char *tt_registry_problem(const tt_registry *r, size_t i)
 {
-    return i < r->n_problems ? r->problems[i] : NULL;
+    return i < loaded(r)->n_problems ? r->problems[i] : NULL;
+}
+
+size_t tt_registry_file_count(const tt_registry *r)
+{
+    return r->n_candidates;
+}
+
+const char *tt_registry_file(const tt_registry *r, size_t i)
+{
+    return i < r->n_candidates ? r->candidates[i]->path : NULL;
+}
+
+tt_status tt_registry_exclude(tt_registry *r, size_t i, const char *why, tt_error *err)
+{
+    if (i >= r->n_candidates || r->candidates[i]->tried) return TT_OK;
+    r->candidates[i]->tried = true;
+    const char *text = tt_arena_printf(r->arena, "%s: %s", r->candidates[i]->path, why);
+    return text ? add_problem(r, text, err) : no_memory(err);
 }

@@ -1,6 +1,8 @@
 /* Finds, checks and loads plugins. Search order: --plugin-dir folders, TELLTALE_PLUGIN_PATH
- * (colon-separated), the build or install folder. In each folder: NAME.so and KIND/NAME.so. A duplicate name
- * in one kind: the first found wins and the other is reported; of two in one folder the second is refused. */
+ * (colon-separated), the folder that came with this library. In each folder: NAME.so and KIND/NAME.so. A file
+ * is opened when something is looked for that it may offer: a process that runs one attack does not load all.
+ * Of several plugins of one kind and name the first folder's is used and the others are reported; in one
+ * folder, a file that bears the plugin's name comes before others. */
 #ifndef TT_PLUGIN_REGISTRY_H
 #define TT_PLUGIN_REGISTRY_H
 
@@ -21,12 +23,19 @@ TT_API void tt_registry_close(tt_registry *r);
 /* TT_ERR_NOT_FOUND names the nearest known name and where was searched. */
 TT_API tt_status tt_registry_find(tt_registry *r, tt_plugin_kind kind, const char *name,
                                   const tt_registered **out, tt_error *err);
+/* All that can be used, in search order; loads what is not loaded yet. */
 TT_API size_t tt_registry_count(const tt_registry *r);
 TT_API const tt_registered *tt_registry_at(const tt_registry *r, size_t i);
 TT_API size_t tt_registry_problem_count(const tt_registry *r);
 TT_API const char *tt_registry_problem(const tt_registry *r, size_t i); /* "FILE: why; what to do" */
 TT_API const char *tt_plugin_kind_name(tt_plugin_kind kind);            /* "attack", … */
 TT_API int tt_plugin_kind_from_name(const char *name);                  /* -1: none */
+
+/* The files that were seen, loaded or not; exclude: never load this one, "PATH: why" becomes a problem. For a
+ * list that tries each file in a child first. */
+TT_API size_t tt_registry_file_count(const tt_registry *r);
+TT_API const char *tt_registry_file(const tt_registry *r, size_t i);
+TT_API tt_status tt_registry_exclude(tt_registry *r, size_t i, const char *why, tt_error *err);
 
 /* Opens one file, with every check; for `telltale plugin check` and tests. */
 typedef struct tt_plugin_file tt_plugin_file;

@@ -26,6 +26,8 @@ typedef struct listener {
     size_t used;
     char step[256]; /* begun and not ended */
     bool done;      /* the child said that it is through */
+    char *died;     /* room for how the process ended, if not well; or NULL */
+    size_t died_size;
 } listener;
 
 static tt_status start(const char *path, const tt_check_options *o, pid_t *pid, int *fd, tt_error *err)
@@ -145,6 +147,7 @@ static void fault(listener *l, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     l->failures++;
+    if (l->died) snprintf(l->died, l->died_size, "%s", text);
     l->report(l->user, TT_CHECK_FAILED, l->step[0] ? l->step : "end of the process", text);
 }
 
@@ -183,18 +186,41 @@ static void judge_end(listener *l, pid_t pid, bool hung, double limit_s)
         ;
 }
 
-tt_status tt_plugin_check(const char *path, const tt_check_options *options, tt_check_report report,
-                          void *user, size_t *failures, tt_error *err)
+static tt_status run(const char *path, const tt_check_options *options, listener *l, tt_error *err)
 {
     pid_t pid = 0;
     int fd = -1;
     tt_status s = start(path, options, &pid, &fd, err);
     if (s) return s;
     double limit_s = options->step_limit_s > 0 ? options->step_limit_s : 30;
-    listener l = {.report = report, .user = user};
-    bool ended = listen_until_end(&l, fd, limit_s);
+    bool ended = listen_until_end(l, fd, limit_s);
     close(fd);
-    judge_end(&l, pid, !ended, limit_s);
-    *failures = l.failures;
+    judge_end(l, pid, !ended, limit_s);
     return TT_OK;
+}
+
+tt_status tt_plugin_check(const char *path, const tt_check_options *options, tt_check_report report,
+                          void *user, size_t *failures, tt_error *err)
+{
+    listener l = {.report = report, .user = user};
+    tt_status s = run(path, options, &l, err);
+    *failures = l.failures;
+    return s;
+}
+
+static void ignore(void *user, tt_check_outcome outcome, const char *step, const char *text)
+{
+    (void)user, (void)outcome, (void)step, (void)text;
+}
+
+tt_status tt_plugin_survives_loading(const char *path, const tt_check_options *options, bool *survives,
+                                     char *why, size_t why_size, tt_error *err)
+{
+    tt_check_options load_only = *options;
+    load_only.load_only = true;
+    listener l = {.report = ignore, .died = why, .died_size = why_size};
+    why[0] = '\0';
+    tt_status s = run(path, &load_only, &l, err);
+    *survives = why[0] == '\0';
+    return s;
 }

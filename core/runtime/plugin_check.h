@@ -31,6 +31,11 @@ typedef struct tt_check_options {
 TT_API tt_status tt_plugin_check(const char *path, const tt_check_options *options, tt_check_report report,
                                  void *user, size_t *failures, tt_error *err);
 
+/* Does the process survive loading this file? A file that is refused is survived; one that crashes, hangs or
+ * exits is not, and `why` says how it ended. For lists that then load files themselves. */
+TT_API tt_status tt_plugin_survives_loading(const char *path, const tt_check_options *options, bool *survives,
+                                            char *why, size_t why_size, tt_error *err);
+
 /* The child: `telltale __check FILE PARAMETERS LOAD_ONLY`, its report on descriptor 3. */
 TT_API int tt_plugin_check_main(int argc, char **argv);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define FIXTURES TT_BUILD_DIR "/tests/fixtures/"
+#define FAULTY   TT_BUILD_DIR "/tests/faulty/"
 
 static tt_arena *arena;
 static tt_registry *registry;
@@ -114,6 +115,61 @@ START_TEST(of_two_with_one_name_the_first_is_used_and_the_other_reported)
 }
 END_TEST
 
+START_TEST(only_files_that_may_offer_what_is_looked_for_are_opened)
+{
+    const char *dirs[] = {FAULTY}; /* one of them aborts when it is loaded */
+    tt_error err = {0};
+    tt_registry *r;
+    tt_ok(tt_registry_open(dirs, 1, &r, &err), &err);
+    const tt_registered *found;
+    tt_ok(tt_registry_find(r, TT_KIND_ATTACK, "sound", &found, &err), &err);
+    ck_assert_str_eq(found->info->name, "sound");
+    size_t excluded = 0;
+    for (size_t i = 0; i < tt_registry_file_count(r); i++)
+        if (strstr(tt_registry_file(r, i), "crashes_in_init")) {
+            tt_ok(tt_registry_exclude(r, i, "it crashes", &err), &err);
+            excluded++;
+        }
+    ck_assert_uint_eq(excluded, 1);
+    size_t n = tt_registry_count(r), problems = 0;
+    for (size_t i = 0; i < n; i++)
+        ck_assert_str_ne(tt_registry_at(r, i)->info->name, "crashes_in_init");
+    for (size_t i = 0; i < tt_registry_problem_count(r); i++)
+        problems += strstr(tt_registry_problem(r, i), "crashes_in_init.so: it crashes") != NULL;
+    ck_assert_uint_eq(problems, 1);
+    ck_assert_str_eq(found->info->name, "sound"); /* what was found stays where it is */
+    tt_fails(tt_registry_find(r, TT_KIND_ATTACK, "lacks_score", &found, &err), TT_ERR_NOT_FOUND, "`score`",
+             &err);
+    tt_registry_close(r);
+}
+END_TEST
+
+START_TEST(in_one_folder_the_file_that_bears_the_name_comes_first)
+{
+    char dir[300], path[700];
+    snprintf(dir, sizeof dir, "%s/both", tt_test_dir());
+    tt_error err = {0};
+    tt_ok(tt_dir_create(dir, &err), &err);
+    snprintf(path, sizeof path, "%s/a.so", dir);
+    copy_fixture(path);
+    snprintf(path, sizeof path, "%s/fixture.so", dir);
+    copy_fixture(path);
+    const char *dirs[] = {dir};
+    for (int all_first = 0; all_first < 2; all_first++) {
+        tt_registry *r;
+        tt_ok(tt_registry_open(dirs, 1, &r, &err), &err);
+        if (all_first) ck_assert_uint_ge(tt_registry_count(r), 1);
+        const tt_registered *found;
+        tt_ok(tt_registry_find(r, TT_KIND_ATTACK, "fixture", &found, &err), &err);
+        ck_assert_ptr_nonnull(strstr(found->path, "/both/fixture.so"));
+        ck_assert_uint_eq(tt_registry_problem_count(r), 1);
+        ck_assert_ptr_nonnull(strstr(tt_registry_problem(r, 0), "/both/a.so"));
+        ck_assert_ptr_nonnull(strstr(tt_registry_problem(r, 0), "rename or remove"));
+        tt_registry_close(r);
+    }
+}
+END_TEST
+
 /* ---- parameters ---- */
 
 static const tt_plugin_info *fixture(tt_error *err)
@@ -199,6 +255,8 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, broken_files_are_refused_with_what_to_do);
     tcase_add_test(tc, a_folder_of_good_and_broken_files_gives_plugins_and_problems);
     tcase_add_test(tc, of_two_with_one_name_the_first_is_used_and_the_other_reported);
+    tcase_add_test(tc, only_files_that_may_offer_what_is_looked_for_are_opened);
+    tcase_add_test(tc, in_one_folder_the_file_that_bears_the_name_comes_first);
     tcase_add_test(tc, parameters_have_defaults_and_are_read_through_the_host_s_table);
     tcase_add_test(tc, equal_values_have_equal_canonical_text_and_score_keys_can_be_left_out);
     tcase_add_test(tc, wrong_parameters_are_refused_with_place_range_and_the_nearest_key);
