@@ -119,7 +119,35 @@ START_TEST(clid_th_takes_the_alpha_of_the_largest_grid_auc)
     tt_ok(fixed.table->fit(fixed.attack, &rows, labels, &other, &size, &err), &err);
     toy_keep(other);
     tt_ok(fixed.table->explain(fixed.attack, other, size, text, sizeof text, &err), &err);
-    ck_assert_ptr_nonnull(strstr(text, "alpha 0.0"));
+    ck_assert_ptr_nonnull(strstr(text, "alpha 0;"));
+}
+END_TEST
+
+START_TEST(a_fixed_alpha_is_shown_as_it_was_given)
+{
+    toy_attack a = toy_attack_open("clid", "{reduction: \"null\", alpha: 0.85}");
+    tt_rows rows = {8, 2, shadow};
+    uint8_t *state;
+    size_t size;
+    char text[256];
+    tt_ok(a.table->fit(a.attack, &rows, labels, &state, &size, &err), &err);
+    toy_keep(state);
+    tt_ok(a.table->explain(a.attack, state, size, text, sizeof text, &err), &err);
+    ck_assert_ptr_nonnull(strstr(text, "alpha 0.85;"));
+}
+END_TEST
+
+START_TEST(one_class_alone_calibrates_nothing)
+{
+    static const char *const yaml[] = {"{reduction: \"null\"}", "{reduction: \"null\", classifier: vec}"};
+    const uint8_t ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    for (size_t i = 0; i < 2; i++) {
+        toy_attack a = toy_attack_open("clid", yaml[i]);
+        tt_rows rows = {8, 2, shadow};
+        uint8_t *state;
+        size_t size;
+        tt_fails(a.table->fit(a.attack, &rows, ones, &state, &size, &err), TT_ERR_INVALID, "one class", &err);
+    }
 }
 END_TEST
 
@@ -197,6 +225,8 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, clid_features_are_the_golden_values);
     tcase_add_test(tc, clid_th_scales_by_median_and_quartiles_and_mixes);
     tcase_add_test(tc, clid_th_takes_the_alpha_of_the_largest_grid_auc);
+    tcase_add_test(tc, a_fixed_alpha_is_shown_as_it_was_given);
+    tcase_add_test(tc, one_class_alone_calibrates_nothing);
     tcase_add_test(tc, rows_without_spread_cannot_be_scaled);
     tcase_add_test(tc, clid_vec_learns_and_refuses_other_widths);
     tcase_add_test(tc, captions_are_needed_and_timesteps_must_stay_in_range);

@@ -229,6 +229,14 @@ static tt_status fit(void *attack, const tt_rows *rows, const uint8_t *member, u
                      tt_error *err)
 {
     const clid *a = attack;
+    size_t members = 0;
+    for (size_t i = 0; i < rows->n; i++)
+        members += member[i] != 0;
+    if (members == 0 || members == rows->n)
+        return clid_host->fail(
+            err, TT_ERR_INVALID,
+            "the calibration rows are all of one class (%zu members of %zu): both are needed", members,
+            rows->n);
     return a->vec ? clid_vec_fit(a, rows, member, state, size, err)
                   : clid_th_fit(a, rows, member, state, size, err);
 }

@@ -106,7 +106,8 @@ static tt_status read_state(const uint8_t *state, size_t size, th_state *s, tt_e
     if (size != sizeof *s)
         return clid_host->fail(err, TT_ERR_FORMAT, "a fitted state of another attack or version");
     memcpy(s, state, sizeof *s);
-    if (memcmp(s->letter, "TH1", 4) != 0 || !(s->iqr[0] > 0) || !(s->iqr[1] > 0) ||
+    if (memcmp(s->letter, "TH1", 4) != 0 || !isfinite(s->median[0]) || !isfinite(s->median[1]) ||
+        !(s->iqr[0] > 0 && isfinite(s->iqr[0])) || !(s->iqr[1] > 0 && isfinite(s->iqr[1])) ||
         !(s->alpha >= 0 && s->alpha <= 1))
         return clid_host->fail(err, TT_ERR_FORMAT, "a fitted state of another attack or version");
     return TT_OK;
@@ -136,7 +137,7 @@ tt_status clid_th_explain(const uint8_t *state, size_t size, char *text, size_t 
     th_state s;
     tt_status status = read_state(state, size, &s, err);
     if (!status)
-        snprintf(text, text_size, "alpha %.1f; L: median %.6g, IQR %.6g; -D: median %.6g, IQR %.6g", s.alpha,
+        snprintf(text, text_size, "alpha %.6g; L: median %.6g, IQR %.6g; -D: median %.6g, IQR %.6g", s.alpha,
                  s.median[0], s.iqr[0], s.median[1], s.iqr[1]);
     return status;
 }

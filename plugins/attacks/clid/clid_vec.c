@@ -51,7 +51,8 @@ static tt_status configure(BoosterHandle booster, int64_t seed, tt_error *err)
         {"seed", text},
         {"nthread", "1"},
         {"verbosity", "0"},
-        {"tree_method", "exact"},
+        {"tree_method", "exact"}, /* newer versions prefer histograms, */
+        {"base_score", "0.5"},    /* and fit the first margin: here all versions begin at 0 */
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (XGBoosterSetParam(booster, settings[i][0], settings[i][1])) return failed(err);

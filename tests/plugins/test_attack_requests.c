@@ -1,0 +1,200 @@
+/* What the attacks ask of a model, seen by a spy before the practice model: calls, texts, timesteps, noise.
+ */
+#include "runtime/practice_model.h"
+#include "support/test.h"
+#include "support/toy_model.h"
+
+#include <string.h>
+
+enum { REQUESTS_MAX = 256, TEXTS_MAX = 64 };
+
+static tt_model *practice;
+static tt_model spy;
+static tt_predict requests[REQUESTS_MAX];
+static size_t n_requests, predict_calls;
+static char texts[TEXTS_MAX][64];
+static size_t n_texts;
+static bool vae_noise;
+static tt_error err;
+
+static tt_status spy_encode(tt_model *m, uint32_t n, const tt_encode *r, tt_handle *latents, tt_error *e)
+{
+    (void)m;
+    for (uint32_t i = 0; i < n; i++)
+        vae_noise = r[i].noise.role != NULL;
+    return practice->encode(practice, n, r, latents, e);
+}
+
+static tt_status spy_text(tt_model *m, uint32_t n, const tt_text *t, tt_handle *conditions, tt_error *e)
+{
+    (void)m;
+    for (uint32_t i = 0; i < n; i++) {
+        ck_assert_uint_lt(n_texts, TEXTS_MAX);
+        ck_assert_uint_eq(t[i].n_pieces, 1);
+        snprintf(texts[n_texts++], sizeof texts[0], "%s", t[i].pieces[0].text);
+    }
+    return practice->text(practice, n, t, conditions, e);
+}
+
+static tt_status spy_predict(tt_model *m, uint32_t n, const tt_predict *r, tt_prediction *results,
+                             tt_error *e)
+{
+    (void)m;
+    ck_assert_uint_le(n_requests + n, REQUESTS_MAX);
+    memcpy(requests + n_requests, r, n * sizeof *r);
+    n_requests += n;
+    predict_calls++;
+    return practice->predict(practice, n, r, results, e);
+}
+
+static void setup(void)
+{
+    practice = tt_practice_model_create("target", TT_CAP_GREY_BOX, 1);
+    ck_assert_ptr_nonnull(practice);
+    spy = *practice;
+    spy.encode = spy_encode;
+    spy.text = spy_text;
+    spy.predict = spy_predict;
+}
+
+static void teardown(void)
+{
+    toy_teardown();
+    tt_practice_model_destroy(practice);
+}
+
+static void measure(const char *attack, const char *yaml, uint32_t n, const tt_sample *samples, double *rows)
+{
+    n_requests = predict_calls = n_texts = 0;
+    toy_attack a = toy_attack_open(attack, yaml);
+    tt_model *models[] = {&spy};
+    tt_measure context = {sizeof context, models, 1};
+    tt_ok(a.table->measure(a.attack, &context, n, samples, rows, &err), &err);
+    ck_assert_uint_eq(n_requests, (size_t)n * a.plan.predictions);
+}
+
+static const tt_sample three[] = {{11, "a red house"}, {12, "two dogs"}, {13, "a portrait of a man"}};
+
+START_TEST(a_batch_is_one_call_of_fifteen_evaluations_a_sample)
+{
+    double rows[15];
+    measure("clid", "{}", 3, three, rows);
+    ck_assert_uint_eq(n_requests, 45);
+    ck_assert_uint_eq(predict_calls, 1);
+    measure("loss", "{}", 3, three, rows);
+    ck_assert_uint_eq(n_requests, 3);
+    ck_assert_uint_eq(predict_calls, 1);
+}
+END_TEST
+
+START_TEST(all_captions_of_a_sample_get_the_same_noise_and_times)
+{
+    static const int32_t times[] = {440, 450, 460};
+    double rows[15];
+    measure("clid", "{}", 3, three, rows);
+    for (size_t i = 0; i < n_requests; i++) {
+        const tt_predict *r = &requests[i];
+        ck_assert_uint_eq(r->sample, three[i / 15].id);
+        ck_assert_int_eq(r->timestep, times[i % 3]);
+        ck_assert_str_eq(r->noise.role, "eps");
+        ck_assert_int_eq(r->noise.timestep, r->timestep);
+        ck_assert_uint_eq(r->noise.draw, 0);
+        ck_assert_uint_eq(r->latent, requests[i / 15 * 15].latent);
+        /* five conditions of three times each */
+        ck_assert_uint_eq(r->condition, requests[i / 3 * 3].condition);
+        if (i % 15 >= 3) ck_assert_uint_ne(r->condition, requests[i - 3].condition);
+    }
+}
+END_TEST
+
+START_TEST(loss_is_a_part_of_monte_carlo_and_that_of_clid_bit_for_bit)
+{
+    double loss[3], mc[9], clid[15];
+    measure("loss", "{}", 3, three, loss);
+    measure("loss", "{timesteps: [440, 450, 460]}", 3, three, mc);
+    measure("clid", "{}", 3, three, clid);
+    for (size_t i = 0; i < 3; i++) {
+        double mean = (mc[3 * i] + mc[3 * i + 1] + mc[3 * i + 2]) / 3;
+        ck_assert_mem_eq(&loss[i], &mc[3 * i + 1], sizeof(double));
+        ck_assert_mem_eq(&mean, &clid[5 * i], sizeof(double));
+    }
+}
+END_TEST
+
+START_TEST(captions_are_cut_in_thirds_by_code_points)
+{
+    static const struct {
+        const char *caption, *parts[3];
+    } cases[] = {
+        {"äbcdé", {"ä", "bc", "dé"}}, /* n = 5: cut at 1 and 3 */
+        {"雪が降る", {"雪", "が", "降る"}},
+        {" ab ", {" ", "a", "b "}}, /* not stripped */
+        {"ab", {"", "a", "b"}},
+        {"x", {"", "", "x"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tt_sample sample = {5, cases[i].caption};
+        double row[5];
+        measure("clid", "{}", 1, &sample, row);
+        ck_assert_uint_eq(n_texts, 5);
+        ck_assert_str_eq(texts[0], cases[i].caption);
+        for (size_t k = 0; k < 3; k++)
+            ck_assert_str_eq(texts[1 + k], cases[i].parts[k]);
+        ck_assert_str_eq(texts[4], "");
+    }
+}
+END_TEST
+
+START_TEST(d_takes_the_middle_of_a_longer_list_of_times)
+{
+    /* lists of 2.6.1; the sub-list starts at M/2 − N/2 (1.9) */
+    static const struct {
+        const char *yaml;
+        size_t n_caption, n_reduced;
+        int32_t caption[5], reduced[5];
+    } cases[] = {
+        {"{m: 1, n: 1, reduction: \"null\"}", 1, 1, {450}, {450}},
+        {"{m: 2, n: 2, reduction: \"null\"}", 2, 2, {440, 450}, {440, 450}},
+        {"{m: 5, n: 2, reduction: \"null\"}", 5, 2, {430, 440, 450, 460, 470}, {440, 450}},
+        {"{m: 5, n: 3, reduction: \"null\"}", 5, 3, {430, 440, 450, 460, 470}, {440, 450, 460}},
+        {"{m: 3, n: 3, t_mid: 495, reduction: \"null\"}", 3, 3, {485, 495, 505}, {485, 495, 505}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double row[2];
+        measure("clid", cases[i].yaml, 1, three, row);
+        ck_assert_uint_eq(n_requests, cases[i].n_caption + cases[i].n_reduced);
+        for (size_t k = 0; k < cases[i].n_caption; k++)
+            ck_assert_int_eq(requests[k].timestep, cases[i].caption[k]);
+        for (size_t k = 0; k < cases[i].n_reduced; k++)
+            ck_assert_int_eq(requests[cases[i].n_caption + k].timestep, cases[i].reduced[k]);
+    }
+}
+END_TEST
+
+START_TEST(the_latent_s_and_the_schedule_s_choices_reach_the_model)
+{
+    static const char *const attacks[] = {"loss", "clid"};
+    double row[5];
+    for (size_t i = 0; i < 2; i++) {
+        measure(attacks[i], "{}", 1, three, row);
+        ck_assert(vae_noise && !requests[0].alpha_bar_f32);
+        measure(attacks[i], "{vae_mode: mean, alpha_table: diffusers}", 1, three, row);
+        ck_assert(!vae_noise && requests[0].alpha_bar_f32);
+    }
+}
+END_TEST
+
+Suite *tt_test_suite(void)
+{
+    Suite *suite = suite_create("requests");
+    TCase *tc = tcase_create("requests");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_batch_is_one_call_of_fifteen_evaluations_a_sample);
+    tcase_add_test(tc, all_captions_of_a_sample_get_the_same_noise_and_times);
+    tcase_add_test(tc, loss_is_a_part_of_monte_carlo_and_that_of_clid_bit_for_bit);
+    tcase_add_test(tc, captions_are_cut_in_thirds_by_code_points);
+    tcase_add_test(tc, d_takes_the_middle_of_a_longer_list_of_times);
+    tcase_add_test(tc, the_latent_s_and_the_schedule_s_choices_reach_the_model);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
