@@ -19,6 +19,7 @@ typedef struct tt_schedule_config {
     tt_spacing spacing;
     bool spacing_given;           /* the file names one; else each sampler's own default (7.9) */
     bool karras, sigma_min_final; /* final_sigmas_type == "sigma_min" */
+    bool runge_kutta_start;       /* PNDM without skip_prk_steps: refused when a PNDM run is made */
 } tt_schedule_config;
 
 TT_API void tt_schedule_config_sd15(tt_schedule_config *config);

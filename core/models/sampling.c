@@ -83,18 +83,19 @@ static double timestep_of_sigma(const tt_sampling *s, double sigma)
 static void fill_sigmas(tt_sampling *s)
 {
     int n = s->steps, last = s->config.train_timesteps - 1;
-    double low = pow(sigma_at(s, 0), 1.0 / 7), high = pow(sigma_at(s, last), 1.0 / 7);
-    for (int i = 0; i < n; i++) {
-        if (!s->karras) {
-            s->sigmas[i] = (double)(float)sigma_between(s, s->timesteps[i]);
-            continue;
-        }
+    for (int i = 0; i < n; i++)
+        s->sigmas[i] = (double)(float)sigma_between(s, s->timesteps[i]);
+    /* Karras' ramp: DPM++ spans the whole schedule, Euler what its spacing spans */
+    bool euler = s->sampler == TT_SAMPLER_EULER;
+    double low = pow(euler ? s->sigmas[n - 1] : sigma_at(s, 0), 1.0 / 7);
+    double high = pow(euler ? s->sigmas[0] : sigma_at(s, last), 1.0 / 7);
+    for (int i = 0; s->karras && i < n; i++) {
         double u = n > 1 ? (double)i / (n - 1) : 0;
         s->sigmas[i] = pow(high + u * (low - high), 7);
         double t = timestep_of_sigma(s, s->sigmas[i]);
-        s->timesteps[i] = s->sampler == TT_SAMPLER_EULER ? (double)(float)t : rint(t);
+        s->timesteps[i] = euler ? (double)(float)t : rint(t);
     }
-    s->sigmas[n] = s->sampler == TT_SAMPLER_DPMPP_2M && s->config.sigma_min_final ? sigma_at(s, 0) : 0;
+    s->sigmas[n] = s->config.sigma_min_final ? sigma_at(s, 0) : 0;
 }
 
 static void fill(tt_sampling *s)
@@ -128,6 +129,14 @@ tt_status tt_sampling_create(const tt_schedule_config *config, tt_sampler sample
         return tt_fail(err, TT_ERR_INVALID, "inversion is DDIM's: choose sampler ddim");
     if (karras && sampler != TT_SAMPLER_DPMPP_2M && sampler != TT_SAMPLER_EULER)
         return tt_fail(err, TT_ERR_INVALID, "Karras sigmas are for dpmpp_2m and euler");
+    if (sampler == TT_SAMPLER_PNDM && config->runge_kutta_start)
+        return tt_fail(err, TT_ERR_UNSUPPORTED,
+                       "a PNDM that starts with Runge-Kutta steps is not done: set "
+                       "skip_prk_steps to true, or choose sampler ddim");
+    if (sampler == TT_SAMPLER_PNDM && config->prediction == TT_PREDICT_SAMPLE)
+        return tt_fail(err, TT_ERR_UNSUPPORTED,
+                       "PNDM is not defined for a model that predicts the clean image: "
+                       "choose sampler ddim");
     tt_sampling *s = tt_alloc_zero(sizeof *s);
     if (!s) return tt_fail(err, TT_ERR_MEMORY, "out of memory for a sampler");
     s->config = *config;
@@ -172,7 +181,7 @@ void tt_sampling_destroy(tt_sampling *s)
 void tt_sampling_cut(tt_sampling *s, double strength)
 {
     double wanted = floor(s->steps * strength);
-    int keep = wanted > s->steps ? s->steps : wanted < 0 ? 0 : (int)wanted;
+    int keep = wanted > s->steps ? s->steps : wanted > 0 ? (int)wanted : 0;
     s->begin = s->steps - keep;
     s->calls = (s->sampler == TT_SAMPLER_PNDM && s->steps > 1 ? s->steps + 1 : s->steps) - s->begin;
 }
@@ -209,6 +218,10 @@ void tt_sampling_add_noise(const tt_sampling *s, int i, const float *x0, const f
     double scale = 1, sigma = 0;
     if (i < s->calls && s->sampler == TT_SAMPLER_EULER) {
         sigma = s->sigmas[s->begin + i];
+    } else if (i < s->calls && s->sampler == TT_SAMPLER_DPMPP_2M) {
+        /* by sigma: with Karras' ramp the timestep is only the nearest one */
+        scale = 1 / hypot(s->sigmas[s->begin + i], 1);
+        sigma = s->sigmas[s->begin + i] * scale;
     } else if (i < s->calls) {
         double a = (double)s->alpha_bar[(int)tt_sampling_timestep(s, i)];
         scale = sqrt(a);

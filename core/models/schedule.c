@@ -95,6 +95,42 @@ static tt_status read_words(const tt_node *json, tt_schedule_config *c, tt_error
     return s;
 }
 
+/* A number or word other than the one we do. */
+static bool other_than(const tt_node *n, double number, const char *text)
+{
+    if (n->kind == TT_NODE_NULL) return false;
+    if (text) return n->kind != TT_NODE_STRING || strcmp(n->text, text) != 0;
+    if (n->kind == TT_NODE_BOOL) return n->value.boolean != (number != 0);
+    return n->kind == TT_NODE_INT ? (double)n->value.integer != number
+                                  : n->kind != TT_NODE_FLOAT || n->value.real != number;
+}
+
+/* Keys with one value that we do: the scheduler's default, which a file need not name. */
+static tt_status refuse_variants(const tt_node *json, const tt_schedule_config *c, tt_error *err)
+{
+    static const struct {
+        const char *key, *text;
+        double number;
+        tt_sampler sampler; /* whose key it is */
+    } only[] = {{"algorithm_type", "dpmsolver++", 0, TT_SAMPLER_DPMPP_2M},
+                {"solver_type", "midpoint", 0, TT_SAMPLER_DPMPP_2M},
+                {"solver_order", NULL, 2, TT_SAMPLER_DPMPP_2M},
+                {"lower_order_final", NULL, 1, TT_SAMPLER_DPMPP_2M},
+                {"variance_type", "none", 0, TT_SAMPLER_DPMPP_2M},
+                {"interpolation_type", "linear", 0, TT_SAMPLER_EULER},
+                {"timestep_type", "discrete", 0, TT_SAMPLER_EULER},
+                {"sigma_min", "none", 0, TT_SAMPLER_EULER},
+                {"sigma_max", "none", 0, TT_SAMPLER_EULER}};
+    for (size_t i = 0; i < sizeof only / sizeof *only; i++) {
+        const tt_node *n = tt_node_get(json, only[i].key);
+        if (n && c->sampler == only[i].sampler && other_than(n, only[i].number, only[i].text))
+            return refuse(n, err);
+    }
+    const tt_node *range = tt_node_get(json, "clip_sample_range");
+    if (c->clip_sample && range && other_than(range, 1, NULL)) return refuse(range, err);
+    return TT_OK;
+}
+
 /* Keys that change results in ways that we do not do: refused unless they have their neutral value. */
 static tt_status refuse_others(const tt_node *json, tt_error *err)
 {
@@ -117,7 +153,9 @@ tt_status tt_schedule_config_parse(const tt_node *json, tt_schedule_config *c, t
     *c = (tt_schedule_config){
         .beta_start = 0.0001, .beta_end = 0.02, .train_timesteps = 1000}; /* diffusers' defaults */
     double steps = 1000, offset = 0;
+    bool skip_runge_kutta = false;
     tt_status s = read_words(json, c, err);
+    if (!s) c->clip_sample = c->set_alpha_to_one = c->sampler == TT_SAMPLER_DDIM; /* its class's defaults */
     if (!s) s = refuse_others(json, err);
     if (!s) s = read_number(json, "beta_start", &c->beta_start, err);
     if (!s) s = read_number(json, "beta_end", &c->beta_end, err);
@@ -126,7 +164,10 @@ tt_status tt_schedule_config_parse(const tt_node *json, tt_schedule_config *c, t
     if (!s) s = read_bool(json, "set_alpha_to_one", &c->set_alpha_to_one, err);
     if (!s) s = read_bool(json, "clip_sample", &c->clip_sample, err);
     if (!s) s = read_bool(json, "use_karras_sigmas", &c->karras, err);
+    if (!s) s = read_bool(json, "skip_prk_steps", &skip_runge_kutta, err);
+    if (!s) s = refuse_variants(json, c, err);
     if (s) return s;
+    c->runge_kutta_start = c->sampler == TT_SAMPLER_PNDM && !skip_runge_kutta;
     if (!(steps >= 2 && steps <= 100000) || !(offset >= 0 && offset < steps) || !(c->beta_start > 0) ||
         !(c->beta_end > c->beta_start) || !(c->beta_end < 1))
         return tt_node_fail(json, err,

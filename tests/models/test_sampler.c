@@ -247,6 +247,80 @@ START_TEST(scheduler_files_are_read_and_unknown_kinds_refused)
 }
 END_TEST
 
+/* Values of diffusers 0.42. */
+START_TEST(karras_ramps_span_what_diffusers_says)
+{
+    tt_schedule_config leading = sd15();
+    leading.spacing_given = true;
+    tt_sampling *s;
+    tt_ok(tt_sampling_create(&leading, TT_SAMPLER_EULER, true, false, 10, &s, &err), &err);
+    static const double want[] = {901, 815.0175, 710.5005, 581.6552, 426.5304};
+    for (int i = 0; i < 5; i++)
+        ck_assert_double_eq_tol(tt_sampling_timestep(s, i), want[i], 1e-3);
+    tt_sampling_destroy(s);
+
+    tt_schedule_config c = sd15();
+    const float x0[4] = {0.3f, -0.2f, 0.9f, -1.1f}, noise[4] = {1, -0.5f, 0.25f, 2};
+    static const double noised[4] = {1.0170515, -0.5333388, 0.66367924, 1.1904569};
+    float out[4];
+    tt_ok(tt_sampling_create(&c, TT_SAMPLER_DPMPP_2M, true, false, 10, &s, &err), &err);
+    tt_sampling_cut(s, 0.6);
+    tt_sampling_add_noise(s, 0, x0, noise, out, 4);
+    for (int i = 0; i < 4; i++) /* the two versions' schedules differ by 1e-7 relative */
+        ck_assert_double_eq_tol((double)out[i], noised[i], 2e-6);
+    tt_sampling_destroy(s);
+}
+END_TEST
+
+static tt_status parse(const char *json, tt_schedule_config *c)
+{
+    tt_arena *arena = tt_arena_create(0);
+    tt_node *n;
+    tt_ok(tt_json_parse(arena, "s.json", json, strlen(json), &n, &err), &err);
+    tt_status s = tt_schedule_config_parse(n, c, &err);
+    tt_arena_destroy(arena);
+    return s;
+}
+
+START_TEST(keys_that_change_the_sampler_are_not_passed_over)
+{
+    static const char *const bad[] = {
+        "{\"_class_name\": \"DPMSolverMultistepScheduler\", \"solver_order\": 3}",
+        "{\"_class_name\": \"DPMSolverMultistepScheduler\", \"algorithm_type\": \"sde-dpmsolver++\"}",
+        "{\"_class_name\": \"DPMSolverMultistepScheduler\", \"lower_order_final\": false}",
+        "{\"_class_name\": \"EulerDiscreteScheduler\", \"timestep_type\": \"continuous\"}",
+        "{\"_class_name\": \"EulerDiscreteScheduler\", \"interpolation_type\": \"log_linear\"}",
+        "{\"_class_name\": \"DDIMScheduler\", \"clip_sample_range\": 2.0}"};
+    tt_schedule_config c;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(parse(bad[i], &c) != TT_OK, "accepted %s", bad[i]);
+    tt_ok(parse("{\"_class_name\": \"DPMSolverMultistepScheduler\", \"solver_order\": 2, \"solver_type\": "
+                "\"midpoint\", \"algorithm_type\": \"dpmsolver++\", \"lower_order_final\": true}",
+                &c),
+          &err);
+}
+END_TEST
+
+START_TEST(a_scheduler_s_own_defaults_hold_where_its_file_is_silent)
+{
+    tt_schedule_config c;
+    tt_ok(parse("{\"_class_name\": \"DDIMScheduler\"}", &c), &err);
+    ck_assert(c.clip_sample && c.set_alpha_to_one && !c.scaled_linear && c.steps_offset == 0);
+    tt_ok(parse("{\"_class_name\": \"PNDMScheduler\"}", &c), &err);
+    ck_assert(!c.clip_sample && !c.set_alpha_to_one);
+    /* PNDM's default is to start with Runge-Kutta: refused for PNDM, of no matter for DDIM */
+    tt_sampling *s;
+    tt_fails(tt_sampling_create(&c, TT_SAMPLER_DEFAULT, false, false, 10, &s, &err), TT_ERR_UNSUPPORTED,
+             "skip_prk_steps", &err);
+    tt_ok(tt_sampling_create(&c, TT_SAMPLER_DDIM, false, false, 10, &s, &err), &err);
+    tt_sampling_destroy(s);
+    c = sd15();
+    c.prediction = TT_PREDICT_SAMPLE;
+    tt_fails(tt_sampling_create(&c, TT_SAMPLER_PNDM, false, false, 10, &s, &err), TT_ERR_UNSUPPORTED,
+             "clean image", &err);
+}
+END_TEST
+
 START_TEST(guidance_extrapolates_and_can_be_rescaled)
 {
     const float u[4] = {0, 1, 2, 3}, c[4] = {1, 1, 3, 2};
@@ -278,6 +352,9 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, an_image_to_image_cut_starts_where_diffusers_does);
     tcase_add_test(tc, v_prediction_is_epsilon_prediction_in_other_clothes);
     tcase_add_test(tc, scheduler_files_are_read_and_unknown_kinds_refused);
+    tcase_add_test(tc, karras_ramps_span_what_diffusers_says);
+    tcase_add_test(tc, keys_that_change_the_sampler_are_not_passed_over);
+    tcase_add_test(tc, a_scheduler_s_own_defaults_hold_where_its_file_is_silent);
     tcase_add_test(tc, guidance_extrapolates_and_can_be_rescaled);
     suite_add_tcase(suite, tc);
     return suite;
