@@ -1,0 +1,2 @@
+# base/ gives the random stream (rng.h) and SHA-256.
+target_link_libraries(${plugin} PRIVATE telltale)
