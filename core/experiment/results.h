@@ -1,0 +1,124 @@
+/* The results of a run: what results.h5 holds (docs/results-format.md), a function of the spec alone; and,
+ * beside it in run.json, what is not: seconds, executed counts, build. */
+#ifndef TT_EXPERIMENT_RESULTS_H
+#define TT_EXPERIMENT_RESULTS_H
+
+#include "base/hash.h"
+#include "experiment/evaluate.h"
+#include "runtime/modelhost.h"
+
+typedef struct tt_result_sample {
+    const char *data, *split, *id; /* "faces", "seen", the data set's own name of it */
+    const char *caption;           /* NULL: none */
+    tt_digest digest;
+} tt_result_sample;
+
+typedef struct tt_result_model {
+    const char *role, *plugin, *digest; /* digest of weights and configs, hex */
+    const char *environment;            /* backend, library versions, instruction set */
+    uint32_t revision;
+} tt_result_model;
+
+/* One attack measured on one model: label-blind rows. */
+typedef struct tt_result_features {
+    const char *attack, *role;
+    const char *key; /* of the measure step, hex */
+    const char *const *columns;
+    size_t n_columns, n;
+    const uint32_t *sample; /* [n] index into samples */
+    const double *values;   /* [n][n_columns] */
+    tt_meter attributed;    /* of all n rows */
+} tt_result_features;
+
+/* One attack scored on one model. The first part is given; the second is filled by tt_result_evaluate. */
+typedef struct tt_result_scores {
+    const char *attack, *role;
+    const char *plugin;
+    uint32_t revision;
+    const char *params;      /* canonical JSON, paths left out */
+    const char *calibration; /* "shadow", "split", "none" */
+    const char *fitted;      /* what fit chose, for people; "" */
+    const char *failure;     /* why there are no scores; NULL: there are */
+    double predictions;      /* attributed queries a sample */
+    size_t n;
+    const uint32_t *sample; /* [n] */
+    const uint8_t *member;  /* [n] */
+    const double *scores;   /* [n] higher = member */
+    /* scores of the calibration rows, from which the threshold is chosen; n_calibration 0: none */
+    size_t n_calibration;
+    const double *calibration_scores;
+    const uint8_t *calibration_member;
+
+    tt_evaluation evaluation; /* AUC, TPR at FPR 10, 1, 0.1 %, best accuracy (optimistic) */
+    tt_roc_point *roc;        /* tt_free */
+    size_t n_roc;
+    bool has_threshold;
+    double threshold;       /* best accuracy on the calibration scores */
+    tt_accuracy asr;        /* accuracy at that threshold */
+    tt_interval asr_fitted; /* two-class bootstrap over calibration and evaluation, threshold refitted in
+                               each draw; keyed, reproducible */
+    double tpr_clid_compat; /* at 1 % FPR, as the CLiD scripts take it (labelled so) */
+} tt_result_scores;
+
+/* Two attacks on the same samples of one model: paired DeLong. */
+typedef struct tt_result_comparison {
+    const char *attack_a, *attack_b, *role;
+    tt_delong_paired delong;
+} tt_result_comparison;
+
+typedef struct tt_results {
+    const char *spec;    /* resolved, canonical JSON */
+    const char *version; /* of telltale */
+    uint64_t seed;
+    tt_result_sample *samples;
+    size_t n_samples;
+    tt_result_model *models;
+    size_t n_models;
+    tt_result_features *features;
+    size_t n_features;
+    tt_result_scores *scores;
+    size_t n_scores;
+    tt_result_comparison *comparisons;
+    size_t n_comparisons;
+    tt_arena *arena; /* of results that were read; else NULL */
+} tt_results;
+
+/* Metrics of one attack on one model; `seed` keys the bootstraps. */
+TT_API tt_status tt_result_evaluate(tt_result_scores *r, uint64_t seed, tt_error *err);
+/* All pairs of attacks of one role that scored the same samples; *comparisons freed with tt_free. */
+TT_API tt_status tt_results_compare(tt_results *r, tt_error *err);
+
+/* Writes `path` under a temporary name, syncs, renames. Same results, same bytes. */
+TT_API tt_status tt_results_write(const tt_results *r, const char *path, tt_error *err);
+TT_API tt_status tt_results_read(const char *path, tt_results *r, tt_error *err);
+TT_API void tt_results_free(tt_results *r); /* results that were read */
+
+/* ---- run.json ---- */
+
+typedef struct tt_run_step {
+    const char *attack, *role;
+    tt_meter executed; /* computed after sharing */
+    double seconds;
+} tt_run_step;
+typedef struct tt_run_info {
+    const char *build, *host_name;
+    double seconds;   /* of the whole run, over all resumptions */
+    uint32_t resumed; /* how often */
+    tt_run_step *steps;
+    size_t n_steps;
+    tt_arena *arena; /* of what was read */
+} tt_run_info;
+TT_API tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error *err);
+TT_API tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err);
+TT_API void tt_run_info_free(tt_run_info *info);
+
+/* The table that `telltale run` ends with and `telltale report DIR` prints: for each role a block with one
+ * line an attack (AUC, ASR, TPR@1 %FPR, TPR@0.1 %FPR with intervals, queries a sample, seconds), then the
+ * paired comparisons, then what failed. info may be NULL. */
+TT_API bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_buf *out);
+/* The same as JSON. */
+TT_API bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out);
+/* ROC curves of one role: figures/roc-ROLE.dat, .gp and, where gnuplot is installed, .png; *drawn says so. */
+TT_API tt_status tt_results_figures(const tt_results *r, const char *dir, bool *drawn, tt_error *err);
+
+#endif

@@ -1,0 +1,92 @@
+/* An experiment's spec, parsed and checked whole before anything runs (DESIGN.md 8). Every error is
+ * "FILE:LINE:COLUMN: …", names the key and says what to do; unknown keys name the nearest known one. */
+#ifndef TT_EXPERIMENT_SPEC_H
+#define TT_EXPERIMENT_SPEC_H
+
+#include "formats/yaml.h"
+#include "plugin/registry.h"
+
+/* Where descriptions of plugins come from: a worker process for the conductor, a registry in tests. What it
+ * gives lives as long as the source. A plugin that is not there: TT_ERR_NOT_FOUND, with the nearest known
+ * name. */
+typedef struct tt_plugin_source {
+    tt_status (*find)(void *user, tt_plugin_kind kind, const char *name, const tt_plugin_info **info,
+                      tt_error *err);
+    void *user;
+} tt_plugin_source;
+
+typedef struct tt_spec_plugin { /* a plugin with its parameters */
+    const tt_plugin_info *info;
+    tt_params *params;
+    const tt_node *node; /* where the spec says so, for messages */
+} tt_spec_plugin;
+
+typedef struct tt_spec_data {
+    const char *name;
+    tt_spec_plugin plugin;
+    tt_spec_plugin *transforms; /* transforms: [{plugin: watermark, …}], in this order */
+    size_t n_transforms;
+    bool apply_orientation;   /* exif_orientation: true (default) | false */
+    bool disjoint_identities; /* disjoint: pixels (default) | identity */
+    bool allow_duplicates;    /* duplicates: refuse (default) | allow, equal pixels within one split */
+} tt_spec_data;
+
+typedef struct tt_spec_set {  /* "faces.seen" */
+    const tt_spec_data *data; /* NULL: none */
+    const char *split;
+    const tt_node *node;
+} tt_spec_set;
+
+typedef struct tt_spec_model {
+    const char *role; /* target, shadow, control, … */
+    tt_spec_plugin plugin;
+    /* What is known of it. target and control: the spec's own members and nonmembers (the same images for
+     * both); a shadow brings its own, which calibration needs. */
+    tt_spec_set members, nonmembers;
+} tt_spec_model;
+
+typedef enum tt_calibration {
+    TT_CALIBRATION_NONE,  /* parameters fixed, no threshold fitted */
+    TT_CALIBRATION_SPLIT, /* on a part of the target's own data: a stronger attacker, labelled so */
+    TT_CALIBRATION_SHADOW /* the protocol */
+} tt_calibration;
+
+typedef struct tt_spec_attack {
+    const char *name; /* the key; it is the plugin's name unless `plugin` says another */
+    tt_spec_plugin plugin;
+    tt_calibration calibration; /* default: shadow where the spec has a model `shadow`, else none */
+    double calibration_part;    /* split: the part of each class that calibrates, in (0, 1), default 0.5 */
+} tt_spec_attack;
+
+typedef struct tt_spec {
+    tt_arena *arena;
+    const char *path;     /* of the file */
+    const char *base_dir; /* what relative paths start from */
+    uint64_t seed;        /* default 1 */
+    tt_spec_data *data;
+    size_t n_data;
+    tt_spec_model *models;
+    size_t n_models;
+    tt_spec_set members, nonmembers;
+    uint32_t access;     /* TT_CAP_…: threat_model.access, a preset or a list of capabilities; required */
+    bool captions_known; /* threat_model.captions: known (default) | unknown */
+    tt_spec_attack *attacks;
+    size_t n_attacks;
+    tt_spec_plugin backend; /* device.backend, default cpu */
+    int threads;            /* device.threads; 0 (default): all processors */
+    int device_index;       /* device.index, default 0 */
+    uint32_t batch;         /* samples measured together and journalled as one record; default 16 */
+    double time_limit_s;    /* for one answer of a plugin (limits.answer_s); 0 (default): none */
+    const char *resolved; /* canonical JSON of the whole spec with overrides applied and every default filled
+                             in; paths as written */
+} tt_spec;
+
+/* overrides: n texts "attacks.clid.alpha=0.5"; the value is YAML; missing maps on the way are made. Files
+ * above 1 MiB are refused. */
+TT_API tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_overrides,
+                              const tt_plugin_source *source, tt_spec **spec, tt_error *err);
+TT_API void tt_spec_free(tt_spec *spec);                                             /* NULL is fine */
+TT_API const tt_spec_model *tt_spec_model_of(const tt_spec *spec, const char *role); /* NULL: none */
+TT_API const char *tt_calibration_name(tt_calibration c);
+
+#endif
