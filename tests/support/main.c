@@ -1,3 +1,4 @@
+#include "base/sanitizer.h"
 #include "support/test.h"
 
 #include <ftw.h>

@@ -1,0 +1,12 @@
+#include "vec_avx512.h"
+
+#include "kernels_body.h"
+
+#include "attention_body.h"
+
+const cpu_kernels cpu_kernels_avx512 = {
+    .name = "avx512",
+#include "kernels_table.h"
+    .attention = attention,
+    .attention_pair = 1,
+};

@@ -1,0 +1,12 @@
+#include "vec_generic.h"
+
+#include "kernels_body.h"
+
+#include "attention_body.h"
+
+const cpu_kernels cpu_kernels_generic = {
+    .name = "generic",
+#include "kernels_table.h"
+    .attention = attention,
+    .attention_pair = 1,
+};

@@ -1,0 +1,53 @@
+/* Convolutions and matrix products by oneDNN. Everything that differs between its 2.x and 3.x interfaces is
+ * in onednn.c. */
+#ifndef TT_CPU_ONEDNN_H
+#define TT_CPU_ONEDNN_H
+
+#include "isa.h"
+#include "telltale/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct dnn dnn;
+typedef struct dnn_weights dnn_weights;
+
+/* One product; the key of a compiled primitive, so zero-initialise. Accumulation is in f32. */
+typedef struct dnn_problem {
+    bool conv;               /* else y[rows, out] = x[rows, in]·Wᵀ */
+    bool bf16;               /* x and weights are bf16, else f32 */
+    bool bf16_out;           /* y */
+    bool bias;               /* f32 [out] */
+    bool add;                /* y += instead of y = ; one rounding */
+    bool bf16_weights_given; /* pack: the weights given are bf16, else f32 */
+    bool unused[2];          /* no padding: keys are compared byte by byte */
+    int64_t in, out;         /* channels */
+    int64_t rows, x_stride;  /* matrix product: x_stride ≥ in */
+    /* convolution of one image [in_height, in_width, in], weights [out, in, kernel_height, kernel_width] */
+    int64_t in_height, in_width, out_height, out_width, kernel_height, kernel_width, stride_y, stride_x,
+        pad_top, pad_left, pad_bottom, pad_right;
+} dnn_problem;
+
+/* Call before any other function: oneDNN looks at the processor once. */
+void dnn_limit_isa(cpu_isa isa);
+/* "oneDNN 2.6.3" */
+const char *dnn_version(void);
+
+tt_status dnn_open(dnn **d, tt_error *err);
+void dnn_close(dnn *d);
+
+/* Copies weights (as files have them, aligned to their elements) into the layout that oneDNN likes best for
+ * `p`; they then serve all sizes of images and all numbers of rows. */
+tt_status dnn_pack(dnn *d, const dnn_problem *p, const void *weights, dnn_weights **packed, tt_error *err);
+void dnn_unpack(dnn_weights *w);
+size_t dnn_weights_bytes(const dnn_weights *w);
+
+tt_status dnn_run(dnn *d, const dnn_problem *p, const dnn_weights *w, const void *x, const float *bias,
+                  void *y, tt_error *err);
+
+/* C[m, n] = scale·A[m, k]·B[k, n] or ·Bᵀ, row-major f32 */
+tt_status dnn_sgemm_f32(bool transposed_b, int64_t m, int64_t n, int64_t k, float scale, const float *a,
+                        int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, tt_error *err);
+
+#endif
