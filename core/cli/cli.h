@@ -21,6 +21,7 @@ typedef struct tt_command {
 } tt_command;
 
 int tt_cmd_evaluate(int argc, char **argv);
+int tt_cmd_generate(int argc, char **argv);
 int tt_cmd_ls(int argc, char **argv);
 int tt_cmd_describe(int argc, char **argv);
 int tt_cmd_plugin(int argc, char **argv);

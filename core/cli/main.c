@@ -9,6 +9,7 @@
 
 static const tt_command commands[] = {
     {"evaluate", "metrics of a table of scores", tt_cmd_evaluate},
+    {"generate", "images from a model", tt_cmd_generate},
     {"ls", "plugins that are found", tt_cmd_ls},
     {"describe", "a plugin and its parameters", tt_cmd_describe},
     {"plugin", "`plugin check FILE` tries a plugin out", tt_cmd_plugin},

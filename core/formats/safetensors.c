@@ -161,7 +161,16 @@ static tt_status read_metadata(header *h, tt_error *err)
         tt_json_token token;
         s = tt_json_next(&h->json, &token, err);
         if (s || token == TT_JSON_OBJECT_END) break;
+        tt_arena *arena = h->file->arena;
+        tt_metadata *m = tt_arena_alloc(arena, sizeof *m);
+        if (m) m->key = tt_arena_strndup(arena, h->json.text, h->json.text_size);
+        if (!m || !m->key) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", h->file->path);
         s = expect(h, TT_JSON_STRING, "a string in __metadata__", err);
+        if (s) return s;
+        m->value = tt_arena_strndup(arena, h->json.text, h->json.text_size);
+        if (!m->value) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", h->file->path);
+        m->next = h->file->metadata;
+        h->file->metadata = m;
     }
     return s;
 }

@@ -29,6 +29,8 @@ TT_API size_t tt_tensor_file_count(const tt_tensor_file *file);
 TT_API const tt_tensor_view *tt_tensor_file_at(const tt_tensor_file *file, size_t i);
 TT_API const tt_tensor_view *tt_tensor_file_find(const tt_tensor_file *file,
                                                  const char *name); /* NULL: none */
+/* The text under `key` in a safetensors file's __metadata__; NULL: none (always, for other formats). */
+TT_API const char *tt_tensor_file_metadata(const tt_tensor_file *file, const char *key);
 /* The pages of this tensor are needed no more. */
 TT_API void tt_tensor_file_give_back(tt_tensor_file *file, const tt_tensor_view *view);
 TT_API const char *tt_tensor_file_path(const tt_tensor_file *file);

@@ -133,6 +133,13 @@ const tt_tensor_view *tt_tensor_file_find(const tt_tensor_file *file, const char
     return NULL;
 }
 
+const char *tt_tensor_file_metadata(const tt_tensor_file *file, const char *key)
+{
+    for (const tt_metadata *m = file->metadata; m; m = m->next)
+        if (strcmp(m->key, key) == 0) return m->value;
+    return NULL;
+}
+
 static bool give_back(const tt_map *map, const tt_tensor_view *view)
 {
     uintptr_t begin = (uintptr_t)map->data, at = (uintptr_t)view->data;

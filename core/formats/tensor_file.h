@@ -10,10 +10,16 @@
 #define TT_TENSOR_MAX_NAME  4096u
 #define TT_TENSOR_MAX_RANK  8
 
+typedef struct tt_metadata {
+    struct tt_metadata *next;
+    const char *key, *value;
+} tt_metadata;
+
 struct tt_tensor_file {
     char *path;
     tt_map map;
-    tt_arena *arena; /* names */
+    tt_arena *arena; /* names and metadata */
+    tt_metadata *metadata;
     tt_tensor_view *views;
     size_t n, capacity;
     uint32_t *by_name;      /* indices of views, sorted */

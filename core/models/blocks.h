@@ -1,5 +1,6 @@
-/* The pieces that UNet, VAE and CLIP are built of: weights loaded by name, ResNet blocks, attention.
- * Everything is channels-last; a [B,H,W,C] image is used as a [B,H·W,C] token sequence without moving a byte.
+/* The pieces that UNet, VAE and CLIP are built of (exported: what the tests of parts call): weights loaded by
+ * name, ResNet blocks, attention. Everything is channels-last; a [B,H,W,C] image is used as a [B,H·W,C] token
+ * sequence without moving a byte.
  */
 #ifndef TT_MODELS_BLOCKS_H
 #define TT_MODELS_BLOCKS_H
@@ -21,8 +22,8 @@ typedef struct tt_loader {
 tt_status tt_name(char name[TT_NAME_MAX], tt_error *err, const char *format, ...) TT_PRINTF(3, 4);
 
 /* Each loads <name>.weight and, where there is one, <name>.bias. */
-tt_status tt_load_linear(const tt_loader *l, tt_linear *layer, const char *name, int64_t in, int64_t out,
-                         bool bias, tt_activation activation, tt_error *err);
+TT_API tt_status tt_load_linear(const tt_loader *l, tt_linear *layer, const char *name, int64_t in,
+                                int64_t out, bool bias, tt_activation activation, tt_error *err);
 /* The rows of n linear layers, names[0..n), each [out,in], stacked into one [n·out,in]. */
 tt_status tt_load_linear_stack(const tt_loader *l, tt_linear *layer, const char (*names)[TT_NAME_MAX], int n,
                                int64_t in, int64_t out, bool bias, tt_error *err);
@@ -43,17 +44,18 @@ typedef struct tt_value {
     tt_scope *scope;
     tt_tensor t;
 } tt_value;
-tt_status tt_value_create(tt_device *device, tt_type type, int32_t rank, const int64_t *shape, tt_value *v,
-                          tt_error *err);
-void tt_value_free(tt_value *v);
+TT_API tt_status tt_value_create(tt_device *device, tt_type type, int32_t rank, const int64_t *shape,
+                                 tt_value *v, tt_error *err);
+TT_API void tt_value_free(tt_value *v);
 /* *to = *from, which is emptied; what `to` held is freed. */
 void tt_value_move(tt_value *to, tt_value *from);
 
 /* y is a fresh value. */
-tt_status tt_value_linear(tt_device *device, const tt_linear *layer, const tt_tensor *x,
-                          const tt_tensor *residual, tt_value *y, tt_error *err);
-tt_status tt_value_conv(tt_device *device, const tt_conv *layer, const tt_tensor *x,
-                        const tt_tensor *residual, const tt_tensor *channel_bias, tt_value *y, tt_error *err);
+TT_API tt_status tt_value_linear(tt_device *device, const tt_linear *layer, const tt_tensor *x,
+                                 const tt_tensor *residual, tt_value *y, tt_error *err);
+TT_API tt_status tt_value_conv(tt_device *device, const tt_conv *layer, const tt_tensor *x,
+                               const tt_tensor *residual, const tt_tensor *channel_bias, tt_value *y,
+                               tt_error *err);
 tt_status tt_value_norm(tt_device *device, const tt_norm *layer, const tt_tensor *x, tt_value *y,
                         tt_error *err);
 tt_status tt_value_cast(tt_device *device, const tt_tensor *x, tt_type type, tt_value *y, tt_error *err);
@@ -86,7 +88,7 @@ tt_status tt_resnet_load(const tt_loader *l, tt_resnet *r, const char *name, int
                          int64_t time_width, int groups, double eps, tt_error *err);
 void tt_resnet_unload(tt_device *device, tt_resnet *r);
 /* time [B,time_width]: silu of the time embedding, or NULL. Consumes x: it is freed when it was read. */
-tt_status tt_resnet_apply(tt_device *device, const tt_resnet *r, tt_value *x, const tt_tensor *time,
-                          tt_value *y, tt_error *err);
+TT_API tt_status tt_resnet_apply(tt_device *device, const tt_resnet *r, tt_value *x, const tt_tensor *time,
+                                 tt_value *y, tt_error *err);
 
 #endif

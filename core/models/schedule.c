@@ -155,7 +155,9 @@ tt_status tt_schedule_config_parse(const tt_node *json, tt_schedule_config *c, t
     double steps = 1000, offset = 0;
     bool skip_runge_kutta = false;
     tt_status s = read_words(json, c, err);
-    if (!s) c->clip_sample = c->set_alpha_to_one = c->sampler == TT_SAMPLER_DDIM; /* its class's defaults */
+    /* DDIM's class defaults; it is the only one that clips, also when it is built from another's config */
+    c->clip_sample = true;
+    if (!s) c->set_alpha_to_one = c->sampler == TT_SAMPLER_DDIM;
     if (!s) s = refuse_others(json, err);
     if (!s) s = read_number(json, "beta_start", &c->beta_start, err);
     if (!s) s = read_number(json, "beta_end", &c->beta_end, err);

@@ -61,8 +61,8 @@ struct tt_unet_text {
 
 tt_status tt_unet_config_validate(const tt_unet_config *c, tt_error *err);
 
-/* unet_time.c: cos and sin features of a timestep, width values. */
-void tt_unet_time_features(const tt_unet_config *config, float timestep, float *out);
+/* unet.c: cos and sin features of a timestep, width values. */
+TT_API void tt_unet_time_features(const tt_unet_config *config, float timestep, float *out);
 
 /* unet_transformer.c */
 tt_status tt_transformer_load(const tt_loader *l, tt_transformer *x, const char *name, int64_t channels,
@@ -70,7 +70,7 @@ tt_status tt_transformer_load(const tt_loader *l, tt_transformer *x, const char 
                               tt_error *err);
 void tt_transformer_unload(tt_device *device, tt_transformer *x);
 /* h [B,H,W,C] is consumed; y is fresh. texts: one for each of the B samples. */
-tt_status tt_transformer_apply(tt_device *device, const tt_transformer *x, tt_value *h,
-                               tt_unet_text *const *texts, tt_value *y, tt_error *err);
+TT_API tt_status tt_transformer_apply(tt_device *device, const tt_transformer *x, tt_value *h,
+                                      tt_unet_text *const *texts, tt_value *y, tt_error *err);
 
 #endif

@@ -83,6 +83,8 @@ START_TEST(tensors_are_views_of_the_file)
     ck_assert_ptr_null(tt_tensor_file_at(file, 2));
     ck_assert_ptr_null(tt_tensor_file_find(file, "c"));
     ck_assert_ptr_null(tt_tensor_file_find(file, "__metadata__"));
+    ck_assert_str_eq(tt_tensor_file_metadata(file, "format"), "pt");
+    ck_assert_ptr_null(tt_tensor_file_metadata(file, "none"));
     tt_tensor_file_give_back(file, a);
     ck_assert_mem_eq(a->data, "\x08\x09\x0a", 3); /* read again from the file */
     tt_tensor_file_close(file);

@@ -307,7 +307,8 @@ START_TEST(a_scheduler_s_own_defaults_hold_where_its_file_is_silent)
     tt_ok(parse("{\"_class_name\": \"DDIMScheduler\"}", &c), &err);
     ck_assert(c.clip_sample && c.set_alpha_to_one && !c.scaled_linear && c.steps_offset == 0);
     tt_ok(parse("{\"_class_name\": \"PNDMScheduler\"}", &c), &err);
-    ck_assert(!c.clip_sample && !c.set_alpha_to_one);
+    /* clip_sample: what DDIM gets when it is built from this config */
+    ck_assert(c.clip_sample && !c.set_alpha_to_one);
     /* PNDM's default is to start with Runge-Kutta: refused for PNDM, of no matter for DDIM */
     tt_sampling *s;
     tt_fails(tt_sampling_create(&c, TT_SAMPLER_DEFAULT, false, false, 10, &s, &err), TT_ERR_UNSUPPORTED,
