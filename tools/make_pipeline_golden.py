@@ -1,5 +1,6 @@
 """Makes tests/golden/pipeline: the configs and tokenizer of a tiny Stable Diffusion, and the images that diffusers makes with it
 on hash-made weights. Run by hand: needs torch, diffusers, transformers, Pillow."""
+import copy
 import json
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 import torch
 from diffusers import (AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, PNDMScheduler,
                        StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, StableDiffusionPipeline, UNet2DConditionModel)
+from peft import LoraConfig, get_peft_model_state_dict
 from PIL import Image
+from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from make_network_golden import fill
@@ -62,8 +65,7 @@ def write_model():
 
 
 def components():
-    # transformers 5.6 dropped `text_model.` from its own names; the hash is over the published ones
-    text = fill(CLIPTextModel(CLIPTextConfig(**TEXT)), lambda n: n if n.startswith("text_model.") else "text_model." + n).float()
+    text = fill(CLIPTextModel(CLIPTextConfig(**TEXT)), published).float()
     return dict(vae=fill(AutoencoderKL(**VAE)).float(), unet=fill(UNet2DConditionModel(**UNET)).float(), text_encoder=text,
                 tokenizer=CLIPTokenizer.from_pretrained(OUT / "tokenizer"),
                 scheduler=PNDMScheduler(**SCHEDULER), safety_checker=None, feature_extractor=None)
@@ -77,11 +79,38 @@ def pictures():
     return image, Image.fromarray((repaint * 255).astype(np.uint8)).convert("RGB")
 
 
+def published(name):
+    """transformers 5.6 dropped `text_model.` from its own names; files have it."""
+    return name if name.startswith("text_model.") else "text_model." + name
+
+
+def adapt(parts):
+    """A copy of the networks with a LoRA of both at half its strength; the LoRA goes to lora.safetensors."""
+    adapted, tensors = {}, {}
+    torch.manual_seed(0)
+    for part, targets, name_of in (("unet", ["to_q", "to_v", "to_out.0", "proj_in"], str), ("text_encoder", ["q_proj", "out_proj"], published)):
+        network = adapted[part] = copy.deepcopy(parts[part])
+        network.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=targets, init_lora_weights=False))
+        tensors |= {f"{part}.{name_of(k)}": v.contiguous() for k, v in get_peft_model_state_dict(network).items()}
+        for module in network.modules():
+            if hasattr(module, "scaling"):
+                module.scaling = {k: v / 2 for k, v in module.scaling.items()}
+    save_file(tensors, OUT / "lora.safetensors")
+    return adapted
+
+
+def write_bin(text):
+    """The text encoder in half precision, as torch.save writes it."""
+    torch.save({published(k): v.half() for k, v in text.state_dict().items()}, OUT / "text_encoder.bin")
+
+
 def main():
     torch.set_num_threads(1)
     write_model()
     write_new_tokenizer()
     parts = components()
+
+    write_bin(parts["text_encoder"])
 
     def pipeline(kind, scheduler=None):
         p = kind(**{**parts, "scheduler": scheduler or PNDMScheduler(**SCHEDULER)}, requires_safety_checker=False)
@@ -110,6 +139,8 @@ def main():
     run("vary_ddim", vary, ddim, seed=3, image=image, strength=0.6)
     run("repaint", inpaint, seed=4, image=image, mask_image=mask, strength=1.0)
     run("repaint_0_7", inpaint, seed=4, image=image, mask_image=mask, strength=0.7)
+    parts |= adapt(parts)
+    run("lora", text)
 
 
 if __name__ == "__main__":

@@ -39,11 +39,16 @@ static const char help[] =
     "  --threads N           (default: all processors)\n"
     "  --dtype f32|bf16      arithmetic of the UNet (default f32)\n"
     "  --variant NAME        weight files of a variant, such as fp16\n"
+    "  --lora PATH[@SCALE]   merge a LoRA; may be repeated\n"
     "  --quiet               no progress\n"
     "  --plugin-dir DIR      look for plugins there too\n";
 
+#define MAX_LORAS 32
+
 typedef struct options {
     const char *model, *prompt, *negative, *out, *init, *mask, *device, *dtype, *variant;
+    const char *loras[MAX_LORAS];
+    size_t n_loras;
     tt_generate request;
     int64_t threads;
     bool has_strength, quiet;
@@ -147,6 +152,11 @@ static tt_status read_valued(options *o, const char *name, const char *value, bo
         g->stream = (tt_stream)word;
         return s;
     }
+    if (strcmp(name, "--lora") == 0) {
+        if (o->n_loras == MAX_LORAS) return tt_fail(err, TT_ERR_INVALID, "more than %d --lora", MAX_LORAS);
+        o->loras[o->n_loras++] = value;
+        return TT_OK;
+    }
     *known = false;
     return TT_OK;
 }
@@ -203,6 +213,13 @@ static tt_status make_params(session *s, const options *o, const tt_plugin_info 
     bool ok = cwd && tt_buf_printf(&json, "{\"path\": ") && tt_json_quote(&json, o->model);
     if (ok && o->dtype) ok = tt_buf_printf(&json, ", \"dtype\": ") && tt_json_quote(&json, o->dtype);
     if (ok && o->variant) ok = tt_buf_printf(&json, ", \"variant\": ") && tt_json_quote(&json, o->variant);
+    for (size_t i = 0; i < o->n_loras && ok; i++) {
+        char *path = o->loras[i][0] == '/' ? tt_strdup(o->loras[i])
+                                           : tt_arena_printf(s->arena, "%s/%s", cwd, o->loras[i]);
+        ok = path && tt_buf_printf(&json, i ? ", " : ", \"lora\": [") && tt_json_quote(&json, path);
+        if (o->loras[i][0] == '/') tt_free(path);
+    }
+    if (ok && o->n_loras) ok = tt_buf_printf(&json, "]");
     if (ok) ok = tt_buf_printf(&json, "}");
     tt_node *map = NULL;
     tt_status status = ok ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory");

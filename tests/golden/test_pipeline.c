@@ -11,14 +11,19 @@
 static tt_error err;
 static tt_test_target t;
 
-static void setup(void)
+static void open_model(const char *more)
 {
     char json[4096], dir[512];
     err = (tt_error){0};
     snprintf(dir, sizeof dir, "%s/model", tt_test_dir());
     tt_test_checkpoint(TT_TEST_CONFIGS, dir, NULL);
-    snprintf(json, sizeof json, "{\"path\": \"%s\"}", dir);
+    snprintf(json, sizeof json, "{\"path\": \"%s\"%s}", dir, more);
     tt_ok(tt_test_target_open(&t, json, tt_test_backend(), 1, &err), &err);
+}
+
+static void setup(void)
+{
+    open_model("");
 }
 
 static void teardown(void)
@@ -104,6 +109,14 @@ START_TEST(in_painting_is_diffusers)
 }
 END_TEST
 
+START_TEST(a_lora_of_both_networks_at_half_strength_is_diffusers)
+{
+    tt_test_target_close(&t);
+    open_model(", \"lora\": [\"" TT_TEST_CONFIGS "/lora.safetensors@0.5\"]");
+    expect("lora", (tt_generate){.seed = 1}, 0);
+}
+END_TEST
+
 Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("pipeline");
@@ -114,6 +127,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, guidance_negative_prompt_several_images_and_size_are_diffusers);
     tcase_add_test(tc, image_to_image_is_diffusers);
     tcase_add_test(tc, in_painting_is_diffusers);
+    tcase_add_test(tc, a_lora_of_both_networks_at_half_strength_is_diffusers);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -156,6 +156,21 @@ START_TEST(a_tensor_of_a_type_that_holds_no_weights_is_named)
 }
 END_TEST
 
+/* ---- PyTorch files ---- */
+
+START_TEST(a_pickle_that_calls_something_is_refused_and_calls_nothing)
+{
+    static const char *const evil[] = {"evil.pth", "evil-legacy.pth"};
+    ck_assert_int_eq(unlink(path_of("text_encoder/model.safetensors")), 0);
+    for (int i = 0; i < 2; i++) {
+        char from[512];
+        snprintf(from, sizeof from, TT_SOURCE_DIR "/tests/golden/torch/%s", evil[i]);
+        tt_test_copy(from, path_of("text_encoder/pytorch_model.bin"));
+        refused(TT_ERR_REFUSED, "pytorch_model.bin: the file wants posix.system");
+    }
+}
+END_TEST
+
 /* ---- sharded ---- */
 
 START_TEST(an_index_reaches_no_file_outside_its_folder)
@@ -168,6 +183,60 @@ START_TEST(an_index_reaches_no_file_outside_its_folder)
     refused(TT_ERR_INVALID, "must be the name of a file in the index's own folder");
     edit(index, NULL, "../fusion_pytorch_model-00002", "diffusion_pytorch_model-00003");
     refused(TT_ERR_NOT_FOUND, "diffusion_pytorch_model-00003-of-00002.safetensors");
+}
+END_TEST
+
+/* ---- single files ---- */
+
+/* Packs nothing: every name and shape of the three networks is asked for. */
+static void create_networks(tt_checkpoint *c)
+{
+    tt_device *device;
+    tt_unet *unet;
+    tt_vae *vae;
+    tt_clip_text *text;
+    tt_ok(tt_device_open(tt_test_null_backend(), NULL, &device, &err), &err);
+    tt_ok(tt_unet_create(device, tt_checkpoint_unet_config(c), TT_F32, tt_checkpoint_unet(c), &unet, &err),
+          &err);
+    tt_ok(tt_vae_create(device, tt_checkpoint_vae_config(c), TT_F32, tt_checkpoint_vae(c), &vae, &err), &err);
+    tt_ok(
+        tt_clip_text_create(device, tt_checkpoint_text_config(c), TT_F32, tt_checkpoint_text(c), &text, &err),
+        &err);
+    tt_unet_destroy(unet);
+    tt_vae_destroy(vae);
+    tt_clip_text_destroy(text);
+    tt_device_close(device);
+}
+
+START_TEST(a_single_file_holds_all_three_networks_of_sd15)
+{
+    char file[1024], tokenizer[1024];
+    tt_checkpoint *c;
+    snprintf(file, sizeof file, "%s/single/model.safetensors", tt_test_dir());
+    tt_ok(tt_dir_create(path_of("../single/tokenizer"), &err), &err);
+    tt_test_compvis(file);
+    ck_assert_int_eq(rmdir(path_of("../single/tokenizer")), 0);
+    tt_fails(tt_checkpoint_open(file, NULL, NULL, 0, &c, &err), TT_ERR_NOT_FOUND, "holds no tokenizer", &err);
+    snprintf(tokenizer, sizeof tokenizer, "%s/single/tokenizer", tt_test_dir());
+    ck_assert_int_eq(rename(path_of("tokenizer"), tokenizer), 0);
+    tt_fails(tt_checkpoint_open(file, NULL, NULL, 0, &c, &err), TT_ERR_INVALID,
+             "the tokenizer makes 16 tokens, the text encoder takes 77", &err);
+    edit("../single/tokenizer/tokenizer_config.json", "model_max_length", "16", "77");
+    tt_ok(tt_checkpoint_open(file, NULL, NULL, 0, &c, &err), &err);
+    create_networks(c);
+    tt_checkpoint_close(c);
+    tt_fails(tt_checkpoint_open(file, "fp16", NULL, 0, &c, &err), TT_ERR_INVALID, "no variants", &err);
+}
+END_TEST
+
+START_TEST(a_single_file_of_another_model_is_refused)
+{
+    char file[1024];
+    tt_checkpoint *c;
+    snprintf(file, sizeof file, "%s/" UNET, dir);
+    tt_ok(tt_dir_create(path_of("unet/tokenizer"), &err), &err);
+    tt_fails(tt_checkpoint_open(file, NULL, NULL, 0, &c, &err), TT_ERR_UNSUPPORTED,
+             "not a Stable Diffusion checkpoint in a single file", &err);
 }
 END_TEST
 
@@ -276,7 +345,6 @@ START_TEST(pndm_that_begins_with_runge_kutta_generates_with_other_samplers_only)
     tt_generate g = {.size = sizeof g, .images = 1, .steps = 2, .guidance = 1};
     tt_fails(t.plugin->generate(t.self, &g, &image, NULL, NULL, &err), TT_ERR_UNSUPPORTED, "skip_prk_steps",
              &err);
-    printf("%s\n", err.message);
     g.sampler = TT_SAMPLER_DDIM;
     tt_ok(t.plugin->generate(t.self, &g, &image, NULL, NULL, &err), &err);
     tt_free(image.rgb);
@@ -296,7 +364,10 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, a_missing_tensor_is_named_with_its_file);
     tcase_add_test(tc, a_misshapen_tensor_is_named_with_both_shapes);
     tcase_add_test(tc, a_tensor_of_a_type_that_holds_no_weights_is_named);
+    tcase_add_test(tc, a_pickle_that_calls_something_is_refused_and_calls_nothing);
     tcase_add_test(tc, an_index_reaches_no_file_outside_its_folder);
+    tcase_add_test(tc, a_single_file_holds_all_three_networks_of_sd15);
+    tcase_add_test(tc, a_single_file_of_another_model_is_refused);
     tcase_add_test(tc, other_architectures_are_refused_by_name);
     tcase_add_test(tc, a_missing_file_is_named);
     tcase_add_test(tc, a_variant_is_taken_where_there_is_one);

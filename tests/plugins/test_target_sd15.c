@@ -205,6 +205,48 @@ START_TEST(bf16_arithmetic_is_near_f32)
 }
 END_TEST
 
+START_TEST(a_pytorch_file_gives_the_bits_of_safetensors)
+{
+    const char *dir = model_dir("half", &(tt_test_layout){.type = TT_F16});
+    char path[600];
+    float *want = numbers_of(dir, "", NULL);
+    snprintf(path, sizeof path, "%s/text_encoder/model.safetensors", dir);
+    ck_assert_int_eq(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/text_encoder/pytorch_model.bin", dir);
+    tt_test_copy(TT_TEST_CONFIGS "/text_encoder.bin", path);
+    float *got = numbers_of(dir, "", NULL);
+    ck_assert_mem_eq(got, want, NUMBERS * sizeof *got);
+    free(got);
+    free(want);
+}
+END_TEST
+
+START_TEST(a_lora_of_scale_0_changes_nothing_and_of_scale_1_something)
+{
+    const char *dir = model_dir("plain", NULL);
+    static const char of_0[] = ", \"lora\": [\"" TT_TEST_CONFIGS "/lora.safetensors@0\"]";
+    static const char of_1[] = ", \"lora\": [\"" TT_TEST_CONFIGS "/lora.safetensors\"]";
+    char plain[65], zero[65], one[65];
+    float *want = numbers_of(dir, "", plain), *same = numbers_of(dir, of_0, zero),
+          *other = numbers_of(dir, of_1, one);
+    ck_assert_mem_eq(same, want, NUMBERS * sizeof *same);
+    ck_assert_double_gt(distance(other, want, 0, TOKENS * WIDTH), 1e-3);
+    ck_assert_double_gt(distance(other, want, NUMBERS - LATENT, LATENT), 1e-3);
+    ck_assert_str_ne(plain, zero);
+    ck_assert_str_ne(zero, one);
+    tt_test_target t;
+    char json[1024];
+    snprintf(json, sizeof json, "{\"path\": \"%s\", \"lora\": [\"x.safetensors@much\"]}", dir);
+    tt_fails(tt_test_target_open(&t, json, "reference", 1, &err), TT_ERR_INVALID, "behind @ comes a number",
+             &err);
+    snprintf(json, sizeof json, "{\"path\": \"%s\", \"lora\": [\"x.safetensors\"]}", dir);
+    tt_fails(tt_test_target_open(&t, json, "reference", 1, &err), TT_ERR_NOT_FOUND, "x.safetensors", &err);
+    free(want);
+    free(same);
+    free(other);
+}
+END_TEST
+
 START_TEST(the_tokenizer_may_be_tokenizer_json_alone)
 {
     const char *dir = model_dir("plain", NULL);
@@ -529,6 +571,8 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, the_layout_of_the_files_changes_no_bit);
     tcase_add_test(tc, weights_may_be_stored_in_any_float_type);
     tcase_add_test(tc, bf16_arithmetic_is_near_f32);
+    tcase_add_test(tc, a_pytorch_file_gives_the_bits_of_safetensors);
+    tcase_add_test(tc, a_lora_of_scale_0_changes_nothing_and_of_scale_1_something);
     tcase_add_test(tc, the_tokenizer_may_be_tokenizer_json_alone);
     tcase_add_test(tc, a_row_s_bits_depend_on_no_slot_and_no_neighbour);
     tcase_add_test(tc, images_made_together_are_the_images_made_alone);

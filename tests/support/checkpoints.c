@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* ---- which tensors a network asks for: it is created on a device that packs nothing ---- */
 
@@ -98,6 +99,11 @@ static const tt_backend null_backend = {.abi = TT_ABI_VERSION,
                                         .unpack = null_unpack,
                                         .run = null_run};
 
+const tt_backend *tt_test_null_backend(void)
+{
+    return &null_backend;
+}
+
 #define ZEROS ((size_t)1 << 30) /* above the largest tensor */
 
 typedef struct recorder {
@@ -183,6 +189,64 @@ static void rename_tensor(recorder *r, tt_tensor_view *v, const tt_test_layout *
     }
 }
 
+/* ---- a single file ---- */
+
+/* "key name" lines: CompVis' key of a tensor that diffusers calls `name`; the VAE's lines come last */
+static const char *compvis_key(recorder *r, const char *keys, const char *name, const char *prefix)
+{
+    char *pattern = tt_arena_printf(r->arena, " %s\n", name);
+    for (const char *at = keys; (at = strstr(at, pattern)) != NULL; at++) {
+        const char *begin = at;
+        while (begin > keys && begin[-1] != '\n')
+            begin--;
+        if (strncmp(begin, prefix, strlen(prefix)) == 0)
+            return tt_arena_strndup(r->arena, begin, (size_t)(at - begin));
+    }
+    ck_abort_msg("no CompVis key for %s", name);
+    return NULL;
+}
+
+static void put_entry(tt_buf *header, const tt_tensor_view *v, const char *name, const char *dtype,
+                      size_t element_bytes, size_t *at)
+{
+    size_t bytes = element_bytes;
+    tt_buf_printf(header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", header->size ? "," : "{", name, dtype);
+    for (int i = 0; i < v->rank; i++) {
+        tt_buf_printf(header, "%s%lld", i ? "," : "", (long long)v->shape[i]);
+        bytes *= (size_t)v->shape[i];
+    }
+    tt_buf_printf(header, "],\"data_offsets\":[%zu,%zu]}", *at, *at + bytes);
+    *at += bytes;
+}
+
+/* The entries of what was recorded; attention projections of the VAE are 1x1 convolutions here. */
+static void put_part(recorder *r, tt_buf *header, const char *keys, const char *prefix, size_t *at)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        tt_tensor_view *v = &r->views[i];
+        const char *name =
+            keys ? compvis_key(r, keys, v->name, prefix) : tt_arena_printf(r->arena, "%s%s", prefix, v->name);
+        if (v->rank == 2 && strstr(name, ".mid.attn_1.")) {
+            v->rank = 4;
+            v->shape[2] = v->shape[3] = 1;
+        }
+        put_entry(header, v, name, "F16", 2, at);
+    }
+    r->n = 0;
+}
+
+static void write_hole(const char *path, tt_buf *header, size_t bytes)
+{
+    while ((header->size + 8) % 8)
+        tt_buf_printf(header, " ");
+    uint64_t size = header->size;
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    ck_assert(fwrite(&size, 8, 1, f) == 1 && fwrite(header->data, size, 1, f) == 1 && fflush(f) == 0);
+    ck_assert_int_eq(ftruncate(fileno(f), (off_t)(8 + size + bytes)), 0);
+    fclose(f);
+}
+
 static void write_shards(const recorder *r, const char *stem)
 {
     char path[4096];
@@ -266,47 +330,111 @@ static const tt_node *config_of(tt_arena *arena, const char *dir, const char *pa
     return root;
 }
 
+static void recorder_open(recorder *r, tt_device **device)
+{
+    tt_error err = {0};
+    *r = (recorder){.base = {record, record_has, record_done, NULL}, .arena = tt_arena_create(0)};
+    r->zeros = mmap(NULL, ZEROS, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ck_assert(r->arena && r->zeros != MAP_FAILED);
+    tt_ok(tt_device_open(&null_backend, NULL, device, &err), &err);
+}
+
+static void recorder_close(recorder *r, tt_device *device)
+{
+    tt_device_close(device);
+    munmap((void *)(uintptr_t)r->zeros, ZEROS);
+    free(r->views);
+    tt_arena_destroy(r->arena);
+}
+
+static void record_unet(recorder *r, tt_device *device, const tt_unet_config *config)
+{
+    tt_unet *unet;
+    tt_error err = {0};
+    tt_ok(tt_unet_create(device, config, TT_F32, &r->base, &unet, &err), &err);
+    tt_unet_destroy(unet);
+}
+
+static void record_vae(recorder *r, tt_device *device, const tt_vae_config *config)
+{
+    tt_vae *vae;
+    tt_error err = {0};
+    tt_ok(tt_vae_create(device, config, TT_F32, &r->base, &vae, &err), &err);
+    tt_vae_destroy(vae);
+}
+
+static void record_text(recorder *r, tt_device *device, const tt_clip_text_config *config)
+{
+    tt_clip_text *text;
+    tt_error err = {0};
+    tt_ok(tt_clip_text_create(device, config, TT_F32, &r->base, &text, &err), &err);
+    tt_clip_text_destroy(text);
+}
+
 void tt_test_checkpoint(const char *configs, const char *dir, const tt_test_layout *layout)
 {
     char stem[4096];
     tt_error err = {0};
-    tt_unet_config unet_config;
-    tt_vae_config vae_config;
-    tt_clip_text_config text_config;
-    tt_unet *unet;
-    tt_vae *vae;
-    tt_clip_text *text;
+    tt_unet_config unet;
+    tt_vae_config vae;
+    tt_clip_text_config text;
+    recorder r;
     tt_device *device;
     const tt_test_layout plain = {0};
     if (!layout) layout = &plain;
     copy_configs(configs, dir);
-    recorder r = {.base = {record, record_has, record_done, NULL}, .arena = tt_arena_create(0)};
-    r.zeros = mmap(NULL, ZEROS, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    ck_assert(r.arena && r.zeros != MAP_FAILED);
-    tt_ok(tt_device_open(&null_backend, NULL, &device, &err), &err);
+    recorder_open(&r, &device);
 
-    tt_ok(tt_unet_config_parse(config_of(r.arena, dir, "unet"), &unet_config, &err), &err);
-    tt_ok(tt_unet_create(device, &unet_config, TT_F32, &r.base, &unet, &err), &err);
-    tt_unet_destroy(unet);
+    tt_ok(tt_unet_config_parse(config_of(r.arena, dir, "unet"), &unet, &err), &err);
+    record_unet(&r, device, &unet);
     snprintf(stem, sizeof stem, "%s/unet/diffusion_pytorch_model", dir);
     write_component(&r, stem, layout, layout->unet_sharded);
 
-    tt_ok(tt_vae_config_parse(config_of(r.arena, dir, "vae"), &vae_config, &err), &err);
-    tt_ok(tt_vae_create(device, &vae_config, TT_F32, &r.base, &vae, &err), &err);
-    tt_vae_destroy(vae);
+    tt_ok(tt_vae_config_parse(config_of(r.arena, dir, "vae"), &vae, &err), &err);
+    record_vae(&r, device, &vae);
     snprintf(stem, sizeof stem, "%s/vae/diffusion_pytorch_model", dir);
     write_component(&r, stem, layout, false);
 
-    tt_ok(tt_clip_text_config_parse(config_of(r.arena, dir, "text_encoder"), &text_config, &err), &err);
-    tt_ok(tt_clip_text_create(device, &text_config, TT_F32, &r.base, &text, &err), &err);
-    tt_clip_text_destroy(text);
+    tt_ok(tt_clip_text_config_parse(config_of(r.arena, dir, "text_encoder"), &text, &err), &err);
+    record_text(&r, device, &text);
     snprintf(stem, sizeof stem, "%s/text_encoder/model", dir);
     write_component(&r, stem, layout, false);
+    recorder_close(&r, device);
+}
 
-    tt_device_close(device);
-    munmap((void *)(uintptr_t)r.zeros, ZEROS);
-    free(r.views);
-    tt_arena_destroy(r.arena);
+void tt_test_compvis(const char *path)
+{
+    char *keys;
+    size_t size, at = 0;
+    tt_error err = {0};
+    tt_unet_config unet;
+    tt_vae_config vae;
+    tt_clip_text_config text;
+    recorder r;
+    tt_device *device;
+    tt_buf header = {0};
+    const tt_tensor_view betas = {.rank = 1, .shape = {1000}}, ids = {.rank = 2, .shape = {1, 77}};
+    tt_ok(tt_file_read(TT_SOURCE_DIR "/tests/golden/load/compvis-keys.txt", 1 << 20, &keys, &size, &err),
+          &err);
+    recorder_open(&r, &device);
+    tt_unet_config_sd15(&unet);
+    record_unet(&r, device, &unet);
+    put_part(&r, &header, keys, "model.diffusion_model.", &at);
+    tt_vae_config_sd15(&vae);
+    record_vae(&r, device, &vae);
+    put_part(&r, &header, keys, "first_stage_model.", &at);
+    tt_clip_text_config_l14(&text);
+    record_text(&r, device, &text);
+    put_part(&r, &header, NULL, "cond_stage_model.transformer.", &at);
+    put_entry(&header, &ids, "cond_stage_model.transformer.text_model.embeddings.position_ids", "I64", 8,
+              &at);
+    put_entry(&header, &betas, "betas", "F32", 4, &at);
+    tt_buf_printf(&header, "}");
+    ck_assert(!header.failed);
+    write_hole(path, &header, at);
+    tt_buf_free(&header);
+    tt_free(keys);
+    recorder_close(&r, device);
 }
 
 /* ---- targets ---- */

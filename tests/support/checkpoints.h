@@ -17,6 +17,11 @@ typedef struct tt_test_layout {
 /* Writes the diffusers directory `dir`: configs and tokenizer copied from `configs`, weights made. One
  * network is held in memory at a time. */
 void tt_test_checkpoint(const char *configs, const char *dir, const tt_test_layout *layout);
+/* Writes SD1.5 as a single file in CompVis layout, f16, all weights zero (a hole: it takes no disk), with the
+ * buffers and position_ids that such files have besides. */
+void tt_test_compvis(const char *path);
+/* A device that packs and computes nothing: networks can be created on it, to see what they ask for. */
+const tt_backend *tt_test_null_backend(void);
 /* Copies one file, making the folders of `to`. */
 void tt_test_copy(const char *from, const char *to);
 

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "models/load/compvis.h"
 #include "models/load/layout.h"
-#include "models/load/sources.h"
+#include "models/load/lora.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +22,8 @@ struct tt_checkpoint {
     tt_tokenizer *tokenizer;
     tt_tensor_file *unet_file, *vae_file, *text_file; /* a single file: unet_file is all */
     tt_weight_source *unet, *vae, *text;
+    tt_lora_file **loras;
+    size_t n_loras;
 };
 
 static const char text_prefix[] = "text_model.";
@@ -186,8 +188,7 @@ static tt_status open_file(const tt_component *part, tt_tensor_file **file, tt_e
     case TT_WEIGHTS_INDEX:
         return tt_safetensors_open_index(part->weights, file, err);
     case TT_WEIGHTS_TORCH:
-        return tt_fail(err, TT_ERR_UNSUPPORTED, "%s: a PyTorch file: convert it to safetensors",
-                       part->weights);
+        return tt_torch_open(part->weights, file, err);
     default:
         return tt_safetensors_open(part->weights, file, err);
     }
@@ -238,16 +239,26 @@ static tt_status open_single(tt_checkpoint *c, tt_name_list *unet, tt_name_list 
     return TT_OK;
 }
 
-static tt_status apply_loras(const tt_checkpoint *c, size_t n, tt_error *err)
+static tt_status apply_loras(tt_checkpoint *c, const tt_lora *loras, size_t n, const tt_name_list *unet,
+                             const tt_name_list *text, tt_error *err)
 {
-    return n ? tt_fail(err, TT_ERR_UNSUPPORTED, "%s: LoRA files are not read", c->layout.root) : TT_OK;
+    if (n == 0) return TT_OK;
+    c->loras = tt_alloc_array(n, sizeof(tt_lora_file *));
+    if (!c->loras) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", c->layout.root);
+    for (; c->n_loras < n; c->n_loras++) {
+        const tt_lora *l = &loras[c->n_loras];
+        tt_status s = tt_lora_file_open(l->path, l->scale, unet, text, &c->loras[c->n_loras], err);
+        if (s) return s;
+    }
+    c->unet = tt_weights_lora(c->unet, c->loras, n, TT_LORA_UNET);
+    c->text = tt_weights_lora(c->text, c->loras, n, TT_LORA_TEXT);
+    return TT_OK;
 }
 
 tt_status tt_checkpoint_open(const char *path, const char *variant, const tt_lora *loras, size_t n_loras,
                              tt_checkpoint **checkpoint, tt_error *err)
 {
     tt_name_list unet = {0}, text = {0};
-    (void)loras;
     *checkpoint = NULL;
     tt_checkpoint *c = tt_alloc_zero(sizeof *c);
     if (c) c->arena = tt_arena_create(0);
@@ -260,7 +271,7 @@ tt_status tt_checkpoint_open(const char *path, const char *variant, const tt_lor
     if (!s) s = open_tokenizer(c, err);
     if (!s) s = check_together(c, err);
     if (!s && (!c->unet || !c->vae || !c->text)) s = tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
-    if (!s) s = apply_loras(c, n_loras, err);
+    if (!s) s = apply_loras(c, loras, n_loras, &unet, &text, err);
     if (!s && (!c->unet || !c->text)) s = tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
     if (s)
         tt_checkpoint_close(c);
@@ -275,6 +286,9 @@ void tt_checkpoint_close(tt_checkpoint *c)
     tt_weight_source *const sources[] = {c->unet, c->vae, c->text};
     for (int i = 0; i < 3; i++)
         if (sources[i]) sources[i]->destroy(sources[i]);
+    for (size_t i = 0; i < c->n_loras; i++)
+        tt_lora_file_close(c->loras[i]);
+    tt_free(c->loras);
     tt_tokenizer_close(c->tokenizer);
     tt_tensor_file_close(c->unet_file);
     tt_tensor_file_close(c->vae_file);

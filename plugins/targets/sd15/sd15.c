@@ -2,6 +2,7 @@
 #include "sd15.h"
 #include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const tt_host *sd15_host;
@@ -17,6 +18,9 @@ static const tt_param params[] = {
      0},
     {"batch", TT_PARAM_INT, "0", 0, 4096, NULL, "predictions computed at once; 0: by the model's size",
      TT_PARAM_SPEED},
+    {"lora", TT_PARAM_STRINGS, NULL, 0, 0, NULL,
+     "LoRA files merged into the weights, each PATH or PATH@SCALE; relative to the folder that holds `path`",
+     0},
 };
 
 static const tt_plugin_info offer = {
@@ -30,6 +34,48 @@ static const tt_plugin_info offer = {
     .n_params = sizeof params / sizeof *params,
     .reference = "Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models, CVPR 2022",
 };
+
+/* ---- LoRA parameters ---- */
+
+/* "PATH@SCALE", PATH relative to the folder that holds the model. *loras: one block with the strings behind
+ * the array. */
+static tt_status parse_loras(const tt_params *p, tt_lora **loras, size_t *n, tt_error *err)
+{
+    const char *const *texts;
+    const char *model = sd15_host->param_string(p, "path"), *slash = strrchr(model, '/');
+    size_t dir = slash ? (size_t)(slash - model) + 1 : 0, total = 0;
+    *loras = NULL;
+    *n = sd15_host->param_strings(p, "lora", &texts);
+    if (*n == 0) return TT_OK;
+    for (size_t i = 0; i < *n; i++)
+        total += dir + strlen(texts[i]) + 1;
+    *loras = tt_alloc_zero(*n * sizeof **loras + total);
+    if (!*loras) return tt_fail(err, TT_ERR_MEMORY, "out of memory for the list of LoRA files");
+    char *at = (char *)(*loras + *n);
+    for (size_t i = 0; i < *n; i++) {
+        const char *mark = strrchr(texts[i], '@');
+        size_t length = mark ? (size_t)(mark - texts[i]) : strlen(texts[i]);
+        (*loras)[i].scale = 1;
+        if (mark) {
+            char *end;
+            (*loras)[i].scale = strtod(mark + 1, &end);
+            if (!mark[1] || *end || !((*loras)[i].scale >= -100 && (*loras)[i].scale <= 100)) {
+                tt_free(*loras);
+                *loras = NULL;
+                return tt_fail(err, TT_ERR_INVALID, "lora: '%s': behind @ comes a number of -100..100",
+                               texts[i]);
+            }
+        }
+        (*loras)[i].path = at;
+        if (texts[i][0] != '/' && dir) {
+            memcpy(at, model, dir);
+            at += dir;
+        }
+        memcpy(at, texts[i], length);
+        at += length + 1;
+    }
+    return TT_OK;
+}
 
 /* ---- open ---- */
 
@@ -121,16 +167,20 @@ static tt_status pack_networks(sd15_target *t, const tt_params *p, tt_error *err
 static tt_status sd15_open(const tt_params *p, const tt_target_context *context, void **target, tt_error *err)
 {
     const char *path = sd15_host->param_string(p, "path"), *variant = sd15_host->param_string(p, "variant");
+    tt_lora *loras = NULL;
+    size_t n_loras;
     *target = NULL;
     sd15_target *t = tt_alloc_zero(sizeof *t);
     if (!t) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
-    tt_status s = tt_checkpoint_open(path, variant, NULL, 0, &t->checkpoint, err);
+    tt_status s = parse_loras(p, &loras, &n_loras, err);
+    if (!s) s = tt_checkpoint_open(path, variant, loras, n_loras, &t->checkpoint, err);
     if (!s) s = tt_device_open(context->backend, &context->device, &t->device, err);
     if (!s) {
         s = read_facts(t, p, err);
         if (!s) s = pack_networks(t, p, err);
         if (s) tt_fail_in(err, "%s", path);
     }
+    tt_free(loras);
     if (s)
         sd15_close(t);
     else
@@ -162,8 +212,14 @@ static tt_status sd15_info(void *target, tt_model_info *info, tt_error *err)
 
 static tt_status sd15_digest(const tt_params *p, char hex[65], tt_error *err)
 {
-    return tt_checkpoint_digest(sd15_host->param_string(p, "path"), sd15_host->param_string(p, "variant"),
-                                NULL, 0, hex, err);
+    tt_lora *loras;
+    size_t n;
+    tt_status s = parse_loras(p, &loras, &n, err);
+    if (!s)
+        s = tt_checkpoint_digest(sd15_host->param_string(p, "path"), sd15_host->param_string(p, "variant"),
+                                 loras, n, hex, err);
+    tt_free(loras);
+    return s;
 }
 
 /* ---- entry ---- */
