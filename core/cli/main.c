@@ -8,6 +8,8 @@
 #include <string.h>
 
 static const tt_command commands[] = {
+    {"validate", "checks a spec and says what would run", tt_cmd_validate},
+    {"run", "runs an experiment, or resumes it", tt_cmd_run},
     {"evaluate", "metrics of a table of scores", tt_cmd_evaluate},
     {"generate", "images from a model", tt_cmd_generate},
     {"ls", "plugins that are found", tt_cmd_ls},

@@ -29,7 +29,10 @@ enum tt_message_type {
     TT_MSG_WORKER_MEASURE,
     TT_MSG_WORKER_FIT,
     TT_MSG_WORKER_SCORE,
-    TT_MSG_WORKER_DATA /* build the manifest of a data set */
+    TT_MSG_WORKER_DATA,        /* build the manifest of a data set */
+    TT_MSG_WORKER_DESCRIBE,    /* a plugin's description */
+    TT_MSG_WORKER_ENVIRONMENT, /* a backend's description */
+    TT_MSG_WORKER_DIGEST       /* the digest of a target's model */
 };
 
 #endif

@@ -1,7 +1,8 @@
 #include "runtime/worker.h"
 #include "base/file.h"
 #include "formats/json.h"
-#include "plugin/registry.h"
+#include "plugin/params.h"
+#include "runtime/describe.h"
 #include "runtime/manifest.h"
 #include "runtime/modelhost.h"
 #include "runtime/protocol.h"
@@ -81,6 +82,7 @@ static tt_status open_attack(tt_worker *w, tt_reader *in, tt_error *err)
 {
     const char *name = tt_get_text(in), *params = tt_get_text(in);
     w->seed = tt_get_u64(in);
+    int threads = tt_get_i32(in);
     if (!tt_reader_done(in) || !name || !params || w->attack)
         return tt_fail(err, TT_ERR_FORMAT, "a malformed request to open an attack");
     tt_status s = open_registry(w, err);
@@ -88,6 +90,7 @@ static tt_status open_attack(tt_worker *w, tt_reader *in, tt_error *err)
     if (!s) s = tt_registry_find(w->registry, TT_KIND_ATTACK, name, &found, err);
     if (!s) s = parse_params(found->info, params, &w->params, err);
     if (s) return s;
+    tt_host_set_threads(threads);
     w->plugin = found->table;
     s = w->plugin->create(w->params, &w->attack, err);
     if (s) return tt_fail_in(err, "attack %s", name);
@@ -328,6 +331,62 @@ static tt_status build_data(tt_worker *w, tt_reader *in, tt_error *err)
     return s;
 }
 
+/* ---- descriptions ---- */
+
+static tt_status describe(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
+{
+    tt_plugin_kind kind = (tt_plugin_kind)tt_get_u32(in);
+    const char *name = tt_get_text(in);
+    if (!tt_reader_done(in) || !name || kind < TT_KIND_ATTACK || kind > TT_KIND_BACKEND)
+        return tt_fail(err, TT_ERR_FORMAT, "a malformed request to describe");
+    const tt_registered *found;
+    tt_status s = open_registry(w, err);
+    if (!s) s = tt_registry_find(w->registry, kind, name, &found, err);
+    if (!s) tt_put_plugin_info(out, found->info);
+    return s;
+}
+
+static tt_status environment(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
+{
+    const char *name = tt_get_text(in);
+    tt_device_options options = {.size = sizeof options, .threads = tt_get_i32(in), .index = tt_get_i32(in)};
+    if (!tt_reader_done(in) || !name)
+        return tt_fail(err, TT_ERR_FORMAT, "a malformed request for an environment");
+    const tt_registered *found;
+    tt_status s = open_registry(w, err);
+    if (!s) s = tt_registry_find(w->registry, TT_KIND_BACKEND, name, &found, err);
+    if (s) return s;
+    const tt_backend *backend = found->table;
+    const char *why = backend->unavailable ? backend->unavailable() : NULL;
+    if (why) return tt_fail(err, TT_ERR_UNSUPPORTED, "backend %s cannot be used here: %s", name, why);
+    void *self;
+    s = backend->open(&options, &self, err);
+    if (s) return s;
+    tt_put_text(out, backend->describe(self));
+    backend->close(self);
+    return TT_OK;
+}
+
+static tt_status target_digest(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
+{
+    const char *name = tt_get_text(in), *json = tt_get_text(in);
+    if (!tt_reader_done(in) || !name || !json)
+        return tt_fail(err, TT_ERR_FORMAT, "a malformed request for a digest");
+    const tt_registered *found;
+    tt_params *params = NULL;
+    tt_status s = open_registry(w, err);
+    if (!s) s = tt_registry_find(w->registry, TT_KIND_TARGET, name, &found, err);
+    if (!s) s = parse_params(found->info, json, &params, err);
+    char hex[65];
+    const tt_target_plugin *plugin = s ? NULL : found->table;
+    if (plugin && !plugin->digest)
+        s = tt_fail(err, TT_ERR_UNSUPPORTED, "target %s has no digest of its model, which runs need", name);
+    if (!s) s = plugin->digest(params, hex, err);
+    if (!s) tt_put_text(out, hex);
+    tt_params_free(params);
+    return s;
+}
+
 tt_status tt_worker_request(void *worker, void *connection, uint16_t type, tt_reader *in, int *fds,
                             uint32_t n_fds, tt_buf *out, tt_error *err)
 {
@@ -348,6 +407,12 @@ tt_status tt_worker_request(void *worker, void *connection, uint16_t type, tt_re
         return score(w, in, out, err);
     case TT_MSG_WORKER_DATA:
         return build_data(w, in, err);
+    case TT_MSG_WORKER_DESCRIBE:
+        return describe(w, in, out, err);
+    case TT_MSG_WORKER_ENVIRONMENT:
+        return environment(w, in, out, err);
+    case TT_MSG_WORKER_DIGEST:
+        return target_digest(w, in, out, err);
     default:
         return tt_fail(err, TT_ERR_INVALID, "message type %u means nothing to a worker", type);
     }

@@ -77,6 +77,7 @@ static void start_worker(const tt_launch *l, const char *attack, const char *par
     tt_put_text(&b, attack);
     tt_put_text(&b, params);
     tt_put_u64(&b, SEED);
+    tt_put_i32(&b, 1);
     call(worker, TT_MSG_WORKER_OPEN, &b);
 }
 

@@ -1,0 +1,96 @@
+#include "base/file.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "cli/cli.h"
+#include "cli/run_options.h"
+#include "experiment/conductor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: telltale run SPEC [key=value ...] [--out DIR] [--in-process] [--plugin-dir DIR ...] [--quiet]\n"
+    "\n"
+    "Runs an experiment: measures, fits, scores, evaluates. Writes DIR/results.h5 (docs/results-format.md) "
+    "and "
+    "prints its table.\n"
+    "The same command on the same DIR resumes where a run was stopped, and repeats nothing that is "
+    "measured.\n"
+    "\n"
+    "  --out DIR         default: results/NAME, NAME being the spec's file without its "
+    "ending\n" TT_RUN_OPTIONS_HELP "\n"
+    "Exit code: 0 done, 1 finished with failures (listed), 2 bad spec, 3 refused, 4 interrupted "
+    "(resumable).\n";
+
+/* results/NAME of SPEC */
+static char *default_out(const char *spec)
+{
+    const char *slash = strrchr(spec, '/');
+    const char *name = slash ? slash + 1 : spec;
+    const char *dot = strrchr(name, '.');
+    char *stem = tt_strndup(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
+    char *out = stem ? tt_path_join("results", stem) : NULL;
+    tt_free(stem);
+    return out;
+}
+
+static void say_how_to_resume(const tt_run_options *o, const char *dir)
+{
+    fprintf(stderr, "telltale: stopped; what was measured is kept. To go on:\n  telltale run %s", o->spec);
+    for (size_t i = 0; i < o->n_overrides; i++)
+        fprintf(stderr, " '%s'", o->overrides[i]);
+    for (size_t i = 0; i < o->dirs.n; i++)
+        fprintf(stderr, " --plugin-dir %s", o->dirs.dirs[i]);
+    fprintf(stderr, " --out %s\n", dir);
+}
+
+static tt_status run(const tt_run_options *o, const char *dir, size_t *failures, tt_buf *table, tt_error *err)
+{
+    tt_launch launch = tt_run_options_launch(o);
+    tt_describer *describer = tt_describer_create(&launch);
+    if (!describer) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    tt_spec *spec = NULL;
+    tt_conductor *conductor = NULL;
+    tt_status s = tt_run_options_load(o, describer, &spec, err);
+    if (!s) {
+        launch.time_limit_s = spec->time_limit_s;
+        s = tt_conductor_create(spec, &launch, describer, dir, &conductor, err);
+    }
+    if (!s) s = tt_conductor_run(conductor, failures, err);
+    if (!s && !tt_results_table(tt_conductor_results(conductor), tt_conductor_info(conductor), table))
+        s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the table");
+    tt_conductor_destroy(conductor);
+    tt_spec_free(spec);
+    tt_describer_destroy(describer);
+    return s;
+}
+
+int tt_cmd_run(int argc, char **argv)
+{
+    tt_run_options o;
+    if (!tt_run_options_parse("run", argc, argv, &o)) return TT_EXIT_BAD_SPEC;
+    if (o.help) {
+        fputs(help, stdout);
+        return TT_EXIT_DONE;
+    }
+    tt_error err = {0};
+    char *dir = o.out ? tt_strdup(o.out) : default_out(o.spec);
+    if (!dir) return TT_EXIT_FAILURES;
+    tt_stop_install();
+    size_t failures = 0;
+    tt_buf table = {0};
+    tt_status s = run(&o, dir, &failures, &table, &err);
+    int code = failures ? TT_EXIT_FAILURES : TT_EXIT_DONE;
+    if (s == TT_ERR_INTERRUPTED) {
+        say_how_to_resume(&o, dir);
+        code = TT_EXIT_INTERRUPTED;
+    } else if (s) {
+        code = tt_cli_error(&err);
+    } else {
+        fwrite(table.data, 1, table.size, stdout);
+        printf("\n%s/results.h5; `telltale report %s` prints this again\n", dir, dir);
+    }
+    tt_buf_free(&table);
+    tt_free(dir);
+    return code;
+}

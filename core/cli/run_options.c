@@ -1,0 +1,62 @@
+#include "cli/run_options.h"
+#include "base/log.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "attacks.clid.alpha=0.5": a name, then '='. A file may have '=' in its name behind a '/'. */
+static bool is_override(const char *text)
+{
+    const char *p = text;
+    while (isalnum((unsigned char)*p) || *p == '_' || *p == '.' || *p == '-')
+        p++;
+    return *p == '=' && p > text;
+}
+
+bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_options *o)
+{
+    *o = (tt_run_options){0};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            o->help = true;
+            return true;
+        }
+        if (tt_plugin_dirs_option(&o->dirs, argc, argv, &i)) continue;
+        if (strcmp(argv[i], "--in-process") == 0) {
+            o->in_process = true;
+        } else if (strcmp(argv[i], "--quiet") == 0) {
+            o->quiet = true;
+        } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
+            o->out = argv[++i];
+        } else if (argv[i][0] != '-' && is_override(argv[i]) && o->n_overrides < TT_MAX_OVERRIDES) {
+            o->overrides[o->n_overrides++] = argv[i];
+        } else if (argv[i][0] != '-' && !o->spec) {
+            o->spec = argv[i];
+        } else {
+            fprintf(stderr, "telltale: %s does not understand '%s'; `telltale %s --help` says more\n",
+                    command, argv[i], command);
+            return false;
+        }
+    }
+    if (!o->spec) {
+        fprintf(stderr, "telltale: %s needs a spec; `telltale %s --help` says more\n", command, command);
+        return false;
+    }
+    if (o->quiet) {
+        tt_progress_set_quiet(true);
+        tt_log_set_level(TT_LOG_ERROR);
+    }
+    return true;
+}
+
+tt_launch tt_run_options_launch(const tt_run_options *o)
+{
+    return (tt_launch){.in_process = o->in_process, .plugin_dirs = o->dirs.dirs, .n_plugin_dirs = o->dirs.n};
+}
+
+tt_status tt_run_options_load(const tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err)
+{
+    tt_plugin_source source = {tt_describe_plugin, describer};
+    return tt_spec_load(o->spec, o->overrides, o->n_overrides, &source, spec, err);
+}

@@ -1,0 +1,32 @@
+/* The arguments that `validate` and `run` share: SPEC [key=value …] and options. */
+#ifndef TT_CLI_RUN_OPTIONS_H
+#define TT_CLI_RUN_OPTIONS_H
+
+#include "cli/plugin_dirs.h"
+#include "experiment/spec.h"
+#include "runtime/describe.h"
+
+#define TT_MAX_OVERRIDES 256
+
+typedef struct tt_run_options {
+    const char *spec, *out;
+    const char *overrides[TT_MAX_OVERRIDES];
+    size_t n_overrides;
+    tt_plugin_dirs dirs;
+    bool in_process, quiet, help;
+} tt_run_options;
+
+#define TT_RUN_OPTIONS_HELP                                                                                  \
+    "  key=value         sets a key of the spec: attacks.clid.alpha=0.5 (YAML; several may follow)\n"        \
+    "  --in-process      everything in one process, for debuggers; the same results\n"                       \
+    "  --plugin-dir DIR  search plugins here first\n"                                                        \
+    "  --quiet           no progress and no messages but errors\n"
+
+/* false: an argument that makes no sense, said on stderr. */
+bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_options *o);
+tt_launch tt_run_options_launch(const tt_run_options *o);
+/* The spec, with plugins described by `describer`. */
+tt_status tt_run_options_load(const tt_run_options *o, tt_describer *describer, tt_spec **spec,
+                              tt_error *err);
+
+#endif

@@ -1,0 +1,429 @@
+#include "experiment/conductor.h"
+#include "base/file.h"
+#include "experiment/measure.h"
+#include "experiment/score.h"
+#include "formats/json.h"
+#include "plugin/params.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+struct tt_conductor {
+    const tt_spec *spec;
+    tt_launch launch;
+    tt_describer *describer;
+    tt_arena *arena;
+    char *dir, *store, *log;
+    int lock_fd;
+    double start_s;
+    tt_plan plan;
+    bool *used;                 /* [n_models] */
+    const char **model_digests; /* [n_models] */
+    const char *environment;
+    tt_samples samples;
+    tt_measure_step *steps;
+    size_t n_steps;
+    tt_results results;
+    tt_run_info info;
+};
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static tt_status no_memory(tt_error *err)
+{
+    return tt_fail(err, TT_ERR_MEMORY, "out of memory for a run");
+}
+
+/* ---- the folder ---- */
+
+static tt_status lock_folder(tt_conductor *c, tt_error *err)
+{
+    char *path = tt_path_join(c->dir, ".lock");
+    if (!path) return no_memory(err);
+    tt_status s = TT_OK;
+    c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (c->lock_fd < 0)
+        s = tt_fail(err, TT_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    else if (flock(c->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        s = tt_fail(err, TT_ERR_IO,
+                    "%s: another run is at work in this folder; wait for it, or use another --out", c->dir);
+    tt_free(path);
+    return s;
+}
+
+/* Notes this start, and counts those before it. */
+static tt_status note_session(tt_conductor *c, tt_error *err)
+{
+    char *path = tt_path_join(c->dir, "sessions.jsonl"), *text = NULL;
+    size_t size = 0;
+    tt_status s = path ? TT_OK : no_memory(err);
+    if (!s && tt_file_exists(path)) s = tt_file_read(path, (size_t)1 << 26, &text, &size, err);
+    for (size_t i = 0; i < size; i++)
+        c->info.resumed += text[i] == '\n';
+    char when[32] = "", host[256] = "";
+    time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc)) strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    gethostname(host, sizeof host - 1);
+    c->info.host_name = tt_arena_strdup(c->arena, host);
+    c->info.build = TT_VERSION;
+    tt_buf line = {0};
+    tt_buf_printf(&line, "{\"started\": \"%s\", \"version\": \"%s\", \"host\": ", when, TT_VERSION);
+    tt_json_quote(&line, host);
+    tt_buf_printf(&line, "}\n");
+    tt_file_part parts[2] = {{text, size}, {line.data, line.size}};
+    if (!s) s = line.failed ? no_memory(err) : tt_file_write_parts(path, parts, 2, err);
+    tt_buf_free(&line);
+    tt_free(text);
+    tt_free(path);
+    return s;
+}
+
+tt_status tt_conductor_create(const tt_spec *spec, const tt_launch *launch, tt_describer *describer,
+                              const char *dir, tt_conductor **out, tt_error *err)
+{
+    tt_conductor *c = tt_alloc_zero(sizeof *c);
+    if (!c) return no_memory(err);
+    c->spec = spec;
+    c->launch = *launch;
+    c->describer = describer;
+    c->lock_fd = -1;
+    c->start_s = now_s();
+    c->arena = tt_arena_create(0);
+    c->dir = tt_strdup(dir);
+    c->store = tt_path_join(dir, "store");
+    c->log = tt_path_join(dir, "log");
+    tt_status s = c->arena && c->dir && c->store && c->log ? TT_OK : no_memory(err);
+    if (!s) s = tt_dir_create(c->store, err);
+    if (!s) s = tt_dir_create(c->log, err);
+    if (!s) s = lock_folder(c, err);
+    if (!s) s = note_session(c, err);
+    if (s) {
+        tt_conductor_destroy(c);
+        return s;
+    }
+    c->launch.log_dir = c->log;
+    *out = c;
+    return TT_OK;
+}
+
+void tt_conductor_destroy(tt_conductor *c)
+{
+    if (!c) return;
+    for (size_t i = 0; i < c->n_steps; i++)
+        tt_step_free(&c->steps[i]);
+    for (size_t i = 0; i < c->results.n_scores; i++)
+        tt_free(c->results.scores[i].roc);
+    tt_free(c->results.comparisons);
+    tt_samples_free(&c->samples);
+    tt_plan_free(&c->plan);
+    tt_arena_destroy(c->arena);
+    if (c->lock_fd >= 0) close(c->lock_fd);
+    tt_free(c->dir);
+    tt_free(c->store);
+    tt_free(c->log);
+    tt_free(c);
+}
+
+const tt_results *tt_conductor_results(const tt_conductor *c)
+{
+    return &c->results;
+}
+
+const tt_run_info *tt_conductor_info(const tt_conductor *c)
+{
+    return &c->info;
+}
+
+/* ---- models ---- */
+
+static void mark_used(tt_conductor *c)
+{
+    for (size_t i = 0; i < c->plan.n_measures; i++) {
+        const tt_plan_measure *m = &c->plan.measures[i];
+        const tt_attack_plan *p = &c->plan.attacks[m->attack];
+        for (uint32_t k = 0; k < p->n_roles; k++)
+            c->used[tt_plan_role(c->spec, m->model, p->roles[k].role) - c->spec->models] = true;
+    }
+}
+
+static tt_status digest_models(tt_conductor *c, tt_error *err)
+{
+    const tt_spec *spec = c->spec;
+    for (size_t m = 0; m < spec->n_models; m++) {
+        if (!c->used[m]) continue;
+        const tt_spec_plugin *p = &spec->models[m].plugin;
+        tt_buf params = {0};
+        char hex[65];
+        tt_status s = tt_params_canonical(p->params, 0, false, &params)
+                          ? tt_describe_target(c->describer, p->info->name, params.data, hex, err)
+                          : no_memory(err);
+        tt_buf_free(&params);
+        if (s) return tt_fail_in(err, "models.%s", spec->models[m].role);
+        c->model_digests[m] = tt_arena_strdup(c->arena, hex);
+        if (!c->model_digests[m]) return no_memory(err);
+    }
+    return TT_OK;
+}
+
+static tt_status prepare(tt_conductor *c, tt_error *err)
+{
+    const tt_spec *spec = c->spec;
+    tt_status s = tt_plan_make(spec, &c->launch, &c->plan, err);
+    if (s) return s;
+    c->used = tt_arena_alloc_array(c->arena, spec->n_models, sizeof *c->used);
+    c->model_digests = tt_arena_alloc_array(c->arena, spec->n_models, sizeof(char *));
+    if (!c->used || !c->model_digests) return no_memory(err);
+    mark_used(c);
+    s = digest_models(c, err);
+    if (!s)
+        s = tt_describe_backend(c->describer, spec->backend.info->name, spec->threads, spec->device_index,
+                                &c->environment, err);
+    bool needs_captions = false;
+    for (size_t i = 0; i < spec->n_attacks; i++)
+        needs_captions |= c->plan.attacks[i].needs_captions;
+    /* what is measured on a model needs its samples; models in other roles see the same ones */
+    bool *measured = tt_arena_alloc_array(c->arena, spec->n_models, sizeof *measured);
+    if (!s && !measured) s = no_memory(err);
+    for (size_t i = 0; i < c->plan.n_measures && !s; i++)
+        measured[c->plan.measures[i].model] = true;
+    if (!s) s = tt_samples_load(spec, &c->launch, c->store, measured, needs_captions, &c->samples, err);
+    return s;
+}
+
+/* ---- measuring ---- */
+
+static tt_status make_steps(tt_conductor *c, tt_error *err)
+{
+    tt_step_context context = {c->spec, c->model_digests, c->environment, c->store};
+    c->steps = tt_arena_alloc_array(c->arena, c->plan.n_measures, sizeof *c->steps);
+    if (!c->steps) return no_memory(err);
+    for (size_t i = 0; i < c->plan.n_measures; i++) {
+        const tt_plan_measure *m = &c->plan.measures[i];
+        tt_measure_step *step = &c->steps[i];
+        *step = (tt_measure_step){.attack = m->attack,
+                                  .model = m->model,
+                                  .plan = &c->plan.attacks[m->attack],
+                                  .universe = &c->samples.universes[m->model],
+                                  .batch = c->spec->batch,
+                                  .same_as = i};
+        c->n_steps = i + 1;
+        tt_status s = tt_step_identify(&context, step, err);
+        for (size_t k = 0; k < i && !s && step->same_as == i; k++)
+            if (strcmp(c->steps[k].key, step->key) == 0) step->same_as = k;
+        if (!s && step->same_as == i) s = tt_step_open(&context, step, err);
+        if (s) return s;
+    }
+    return TT_OK;
+}
+
+static tt_status measure(tt_conductor *c, tt_error *err)
+{
+    tt_measure_run m = {c->spec, &c->launch, c->steps, c->n_steps, NULL, 0};
+    uint64_t total = 0;
+    for (size_t i = 0; i < c->n_steps; i++) {
+        const tt_measure_step *step = &c->steps[i];
+        if (step->same_as != i) continue;
+        total += step->universe->n * tt_measure_weight(step);
+        m.done += step->n_done * tt_measure_weight(step);
+    }
+    if (m.done == total) return TT_OK;
+    if (m.done) tt_log(TT_LOG_INFO, "resuming: %.0f %% are measured", 100.0 * (double)m.done / (double)total);
+    m.progress = tt_progress_start("measuring", "predictions", total);
+    tt_progress_set(m.progress, m.done);
+    tt_status s = TT_OK;
+    for (size_t model = 0; model < c->spec->n_models && !s; model++)
+        s = tt_measure_model(&m, model, err);
+    tt_progress_finish(m.progress);
+    return s;
+}
+
+static const tt_measure_step *rows_of(const tt_conductor *c, size_t measure)
+{
+    return &c->steps[c->steps[measure].same_as];
+}
+
+/* ---- results ---- */
+
+static tt_status list_samples(tt_conductor *c, tt_error *err)
+{
+    tt_results *r = &c->results;
+    r->samples = tt_arena_alloc_array(c->arena, c->samples.n_all, sizeof *r->samples);
+    if (!r->samples) return no_memory(err);
+    r->n_samples = c->samples.n_all;
+    for (size_t i = 0; i < r->n_samples; i++) {
+        const tt_sample_ref *ref = c->samples.all[i];
+        r->samples[i] = (tt_result_sample){.data = ref->data,
+                                           .split = ref->item->split,
+                                           .id = ref->item->id,
+                                           .caption = ref->item->caption,
+                                           .digest = ref->item->digest};
+    }
+    return TT_OK;
+}
+
+static tt_status list_models(tt_conductor *c, tt_error *err)
+{
+    tt_results *r = &c->results;
+    r->models = tt_arena_alloc_array(c->arena, c->spec->n_models, sizeof *r->models);
+    if (!r->models) return no_memory(err);
+    for (size_t m = 0; m < c->spec->n_models; m++)
+        if (c->used[m])
+            r->models[r->n_models++] =
+                (tt_result_model){.role = c->spec->models[m].role,
+                                  .plugin = c->spec->models[m].plugin.info->name,
+                                  .digest = c->model_digests[m],
+                                  .environment = c->environment,
+                                  .revision = c->spec->models[m].plugin.info->revision};
+    return TT_OK;
+}
+
+static tt_status list_features(tt_conductor *c, tt_error *err)
+{
+    tt_results *r = &c->results;
+    r->features = tt_arena_alloc_array(c->arena, c->n_steps, sizeof *r->features);
+    if (!r->features) return no_memory(err);
+    for (size_t i = 0; i < c->n_steps; i++) {
+        const tt_measure_step *step = rows_of(c, i);
+        if (!tt_step_complete(step)) continue;
+        uint32_t *sample = tt_arena_alloc_array(c->arena, step->universe->n, sizeof *sample);
+        if (!sample) return no_memory(err);
+        for (size_t k = 0; k < step->universe->n; k++)
+            sample[k] = step->universe->refs[k].index;
+        r->features[r->n_features++] =
+            (tt_result_features){.attack = c->spec->attacks[c->steps[i].attack].name,
+                                 .role = c->spec->models[c->steps[i].model].role,
+                                 .key = step->key,
+                                 .columns = step->plan->columns,
+                                 .n_columns = step->plan->n_columns,
+                                 .n = step->universe->n,
+                                 .sample = sample,
+                                 .values = step->rows,
+                                 .attributed = step->meters.attributed};
+    }
+    return TT_OK;
+}
+
+static tt_status params_text(tt_conductor *c, const tt_spec_attack *a, const char **text, tt_error *err)
+{
+    tt_buf params = {0};
+    bool good = tt_params_canonical(a->plugin.params, 0, true, &params);
+    *text = good ? tt_arena_strdup(c->arena, params.data) : NULL;
+    tt_buf_free(&params);
+    return *text ? TT_OK : no_memory(err);
+}
+
+/* Why this attack has no scores on this model, or NULL. */
+static const char *missing_rows(const tt_conductor *c, const tt_measure_step *step)
+{
+    if (tt_step_complete(step)) return NULL;
+    if (step->failure.code)
+        return tt_arena_printf(c->arena, "measuring on %s: %s", c->spec->models[step->model].role,
+                               step->failure.message);
+    return "was not measured";
+}
+
+static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result_scores *r, tt_error *err)
+{
+    const tt_spec_attack *a = &c->spec->attacks[plan->attack];
+    const tt_measure_step *rows = rows_of(c, plan->measure);
+    const tt_measure_step *calibration =
+        a->calibration == TT_CALIBRATION_NONE ? NULL : rows_of(c, plan->calibration);
+    *r = (tt_result_scores){.attack = a->name,
+                            .role = c->spec->models[plan->model].role,
+                            .plugin = a->plugin.info->name,
+                            .revision = a->plugin.info->revision,
+                            .calibration = tt_calibration_name(a->calibration),
+                            .fitted = ""};
+    tt_status s = params_text(c, a, &r->params, err);
+    if (s) return s;
+    r->failure = missing_rows(c, rows);
+    if (!r->failure && calibration) r->failure = missing_rows(c, calibration);
+    if (r->failure) return TT_OK;
+    r->predictions = (double)rows->meters.attributed.predictions / (double)rows->universe->n;
+    tt_error why = {0};
+    s = tt_score_attack(c->spec, &c->launch, rows, calibration, c->arena, r, &why);
+    if (!s) s = tt_result_evaluate(r, c->spec->seed, &why);
+    if (s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY) return tt_fail(err, s, "%s", why.message);
+    if (s) {
+        tt_log(TT_LOG_ERROR, "%s on %s failed: %s", r->attack, r->role, why.message);
+        r->failure = tt_arena_strdup(c->arena, why.message);
+        if (!r->failure) return no_memory(err);
+    }
+    return TT_OK;
+}
+
+static tt_status score_all(tt_conductor *c, size_t *failures, tt_error *err)
+{
+    tt_results *r = &c->results;
+    r->scores = tt_arena_alloc_array(c->arena, c->plan.n_scores, sizeof *r->scores);
+    if (!r->scores) return no_memory(err);
+    for (size_t i = 0; i < c->plan.n_scores; i++) {
+        tt_status s = score_one(c, &c->plan.scores[i], &r->scores[i], err);
+        r->n_scores = i + 1;
+        if (s) return s;
+        *failures += r->scores[i].failure != NULL;
+    }
+    return tt_results_compare(r, err);
+}
+
+static tt_status list_times(tt_conductor *c, double measured_before_s, tt_error *err)
+{
+    tt_run_info *info = &c->info;
+    info->steps = tt_arena_alloc_array(c->arena, c->n_steps, sizeof *info->steps);
+    if (!info->steps) return no_memory(err);
+    for (size_t i = 0; i < c->n_steps; i++) {
+        const tt_measure_step *step = &c->steps[i];
+        if (step->same_as != i) continue;
+        info->steps[info->n_steps++] = (tt_run_step){.attack = c->spec->attacks[step->attack].name,
+                                                     .role = c->spec->models[step->model].role,
+                                                     .executed = step->meters.executed,
+                                                     .seconds = step->seconds};
+    }
+    info->seconds = measured_before_s + now_s() - c->start_s;
+    return TT_OK;
+}
+
+static tt_status write_all(tt_conductor *c, tt_error *err)
+{
+    char *results = tt_path_join(c->dir, "results.h5"), *info = tt_path_join(c->dir, "run.json");
+    tt_status s = results && info ? TT_OK : no_memory(err);
+    if (!s) s = tt_results_write(&c->results, results, err);
+    if (!s) s = tt_run_info_write(&c->info, info, err);
+    tt_free(results);
+    tt_free(info);
+    return s;
+}
+
+tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err)
+{
+    *failures = 0;
+    tt_status s = prepare(c, err);
+    if (!s) s = make_steps(c, err);
+    double measured_before_s = 0;
+    for (size_t i = 0; i < c->n_steps && !s; i++)
+        if (c->steps[i].same_as == i) measured_before_s += c->steps[i].seconds;
+    if (!s) s = measure(c, err);
+    for (size_t i = 0; i < c->n_steps; i++)
+        tt_step_close(&c->steps[i]);
+    c->results.spec = c->spec->resolved;
+    c->results.version = TT_VERSION;
+    c->results.seed = c->spec->seed;
+    if (!s) s = list_samples(c, err);
+    if (!s) s = list_models(c, err);
+    if (!s) s = list_features(c, err);
+    if (!s) s = score_all(c, failures, err);
+    if (!s) s = list_times(c, measured_before_s, err);
+    if (!s) s = write_all(c, err);
+    return s;
+}

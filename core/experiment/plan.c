@@ -1,0 +1,226 @@
+#include "experiment/plan.h"
+#include "base/thread.h"
+#include "runtime/protocol.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const capability_names[] = {"generate",   "seed",        "vary",    "encode",
+                                               "decode",     "text",        "predict", "attention",
+                                               "grad_input", "grad_weights"};
+
+void tt_capabilities_text(uint32_t capabilities, char *out, size_t size)
+{
+    size_t at = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof capability_names / sizeof *capability_names; i++)
+        if (capabilities & 1u << i && at < size)
+            at += (size_t)snprintf(out + at, size - at, "%s%s", at ? ", " : "", capability_names[i]);
+}
+
+bool tt_plan_judged(const tt_spec_model *model)
+{
+    return strcmp(model->role, "target") == 0 || strcmp(model->role, "control") == 0;
+}
+
+const tt_spec_model *tt_plan_role(const tt_spec *spec, size_t m, const char *role)
+{
+    return strcmp(role, "target") == 0 ? &spec->models[m] : tt_spec_model_of(spec, role);
+}
+
+/* ---- asking an attack ---- */
+
+tt_status tt_plan_open_attack(const tt_spec *spec, const tt_launch *launch, size_t attack, const char *use,
+                              tt_child *worker, tt_error *err)
+{
+    const tt_spec_attack *a = &spec->attacks[attack];
+    char name[64];
+    snprintf(name, sizeof name, "attack %.32s, %s", a->name, use);
+    tt_buf params = {0}, request = {0};
+    if (!tt_params_canonical(a->plugin.params, 0, false, &params)) {
+        tt_buf_free(&params);
+        return tt_fail(err, TT_ERR_MEMORY, "out of memory for an attack's parameters");
+    }
+    tt_put_text(&request, a->plugin.info->name);
+    tt_put_text(&request, params.data);
+    tt_put_u64(&request, spec->seed);
+    tt_put_i32(&request, spec->threads);
+    tt_buf_free(&params);
+    tt_status s = tt_child_start(launch, TT_CHILD_WORKER, name, worker, err);
+    tt_reply reply;
+    if (!s) {
+        s = tt_child_call(worker, TT_MSG_WORKER_OPEN, &request, -1, &reply, err);
+        if (!s) tt_reply_free(&reply);
+        if (s) tt_child_stop(worker);
+    }
+    tt_buf_free(&request);
+    return s;
+}
+
+static const char *keep_text(tt_arena *arena, tt_reader *in)
+{
+    const char *text = tt_get_text(in);
+    if (!text) return NULL;
+    char *kept = tt_arena_strdup(arena, text);
+    if (!kept) in->failed = true;
+    return kept;
+}
+
+static void read_plan(tt_arena *arena, tt_reader *in, tt_attack_plan *p)
+{
+    *p = (tt_attack_plan){.size = sizeof *p, .n_roles = tt_get_u32(in)};
+    if (p->n_roles > TT_ATTACK_MAX_ROLES) in->failed = true;
+    for (uint32_t i = 0; i < p->n_roles && !in->failed; i++) {
+        p->roles[i].role = keep_text(arena, in);
+        p->roles[i].capabilities = tt_get_u32(in);
+    }
+    p->needs_captions = tt_get_u8(in);
+    p->can_fit = tt_get_u8(in);
+    p->n_columns = tt_get_count(in, 8);
+    const char **columns = tt_arena_alloc_array(arena, p->n_columns, sizeof *columns);
+    if (!columns) in->failed = true;
+    for (uint32_t i = 0; i < p->n_columns && !in->failed; i++)
+        columns[i] = keep_text(arena, in);
+    p->columns = columns;
+    p->paper_reduction = keep_text(arena, in);
+    p->predictions = tt_get_u32(in);
+    p->measure_identity = keep_text(arena, in);
+}
+
+static tt_status ask_plan(const tt_spec *spec, const tt_launch *launch, size_t attack, tt_plan *plan,
+                          tt_error *err)
+{
+    tt_child worker;
+    tt_status s = tt_plan_open_attack(spec, launch, attack, "planning", &worker, err);
+    if (s) return s;
+    tt_reply reply;
+    s = tt_child_call(&worker, TT_MSG_WORKER_PLAN, NULL, -1, &reply, err);
+    if (!s) {
+        read_plan(plan->arena, &reply.in, &plan->attacks[attack]);
+        s = tt_reply_end(&reply, err);
+    }
+    tt_child_stop(&worker);
+    return s;
+}
+
+/* ---- checks ---- */
+
+static tt_status check_access(const tt_spec *spec, const tt_spec_attack *a, const tt_attack_plan *p,
+                              tt_error *err)
+{
+    for (uint32_t i = 0; i < p->n_roles; i++) {
+        const tt_role_need *need = &p->roles[i];
+        if (strcmp(need->role, "target") != 0) {
+            if (!tt_spec_model_of(spec, need->role))
+                return tt_node_fail(a->plugin.node, err,
+                                    "attacks.%s needs a model with the role %s: add models.%s", a->name,
+                                    need->role, need->role);
+            continue; /* the attacker's own models are not the threat model's to grant */
+        }
+        uint32_t missing = need->capabilities & ~spec->access;
+        if (!missing) continue;
+        char text[160], all[160];
+        tt_capabilities_text(missing, text, sizeof text);
+        tt_capabilities_text(need->capabilities, all, sizeof all);
+        tt_node_fail(
+            a->plugin.node, err,
+            "attacks.%s needs %s, which threat_model.access does not grant (it needs %s in all): grant "
+            "it or remove the attack",
+            a->name, text, all);
+        err->code = TT_ERR_REFUSED;
+        return TT_ERR_REFUSED;
+    }
+    if (p->needs_captions && !spec->captions_known) {
+        tt_node_fail(a->plugin.node, err,
+                     "attacks.%s needs the captions, and threat_model.captions is unknown: grant them "
+                     "(captions: known) or remove the attack",
+                     a->name);
+        err->code = TT_ERR_REFUSED;
+        return TT_ERR_REFUSED;
+    }
+    return TT_OK;
+}
+
+static tt_status check_attack(const tt_spec *spec, size_t attack, const tt_plan *plan, tt_error *err)
+{
+    const tt_spec_attack *a = &spec->attacks[attack];
+    const tt_spec_model *shadow = tt_spec_model_of(spec, "shadow");
+    if (a->calibration == TT_CALIBRATION_SHADOW && (!shadow || !shadow->members.data))
+        return tt_node_fail(a->plugin.node, err,
+                            "attacks.%s is calibrated on a shadow model: add models.shadow with members and "
+                            "nonmembers, or say calibration: split or none",
+                            a->name);
+    return check_access(spec, a, &plan->attacks[attack], err);
+}
+
+/* ---- steps ---- */
+
+static size_t add_measure(tt_plan *plan, size_t attack, size_t model)
+{
+    for (size_t i = 0; i < plan->n_measures; i++)
+        if (plan->measures[i].attack == attack && plan->measures[i].model == model) return i;
+    plan->measures[plan->n_measures] = (tt_plan_measure){attack, model};
+    return plan->n_measures++;
+}
+
+static void add_steps(const tt_spec *spec, tt_plan *plan, size_t attack)
+{
+    const tt_spec_attack *a = &spec->attacks[attack];
+    for (size_t m = 0; m < spec->n_models; m++) {
+        if (!tt_plan_judged(&spec->models[m])) continue;
+        tt_plan_score *score = &plan->scores[plan->n_scores++];
+        *score = (tt_plan_score){.attack = attack, .model = m, .measure = add_measure(plan, attack, m)};
+        score->calibration = score->measure;
+        if (a->calibration == TT_CALIBRATION_SHADOW)
+            score->calibration =
+                add_measure(plan, attack, (size_t)(tt_spec_model_of(spec, "shadow") - spec->models));
+    }
+}
+
+tt_status tt_plan_make(const tt_spec *spec, const tt_launch *launch, tt_plan *plan, tt_error *err)
+{
+    *plan = (tt_plan){.arena = tt_arena_create(0)};
+    size_t most = spec->n_attacks * spec->n_models;
+    if (plan->arena) {
+        plan->attacks = tt_arena_alloc_array(plan->arena, spec->n_attacks, sizeof *plan->attacks);
+        plan->measures = tt_arena_alloc_array(plan->arena, most, sizeof *plan->measures);
+        plan->scores = tt_arena_alloc_array(plan->arena, most, sizeof *plan->scores);
+    }
+    tt_status s = TT_OK;
+    if (!plan->arena || !plan->attacks || !plan->measures || !plan->scores)
+        s = tt_fail(err, TT_ERR_MEMORY, "out of memory for a plan");
+    for (size_t i = 0; i < spec->n_attacks && !s; i++) {
+        s = ask_plan(spec, launch, i, plan, err);
+        if (!s) s = check_attack(spec, i, plan, err);
+        if (!s) add_steps(spec, plan, i);
+    }
+    if (s) tt_plan_free(plan);
+    return s;
+}
+
+void tt_plan_free(tt_plan *plan)
+{
+    tt_arena_destroy(plan->arena);
+    *plan = (tt_plan){0};
+}
+
+/* ---- for people ---- */
+
+bool tt_plan_text(const tt_spec *spec, const tt_plan *plan, tt_buf *out)
+{
+    for (size_t i = 0; i < spec->n_attacks; i++) {
+        const tt_spec_attack *a = &spec->attacks[i];
+        const tt_attack_plan *p = &plan->attacks[i];
+        char needs[160];
+        tt_capabilities_text(p->roles[0].capabilities, needs, sizeof needs);
+        tt_buf_printf(out, "%-16s %u quer%s a sample, %u feature%s; needs %s%s; calibration: %s\n", a->name,
+                      p->predictions, p->predictions == 1 ? "y" : "ies", p->n_columns,
+                      p->n_columns == 1 ? "" : "s", needs, p->needs_captions ? " and captions" : "",
+                      tt_calibration_name(a->calibration));
+    }
+    tt_buf_printf(out, "measured:");
+    for (size_t i = 0; i < plan->n_measures; i++)
+        tt_buf_printf(out, "%s %s on %s", i ? "," : "", spec->attacks[plan->measures[i].attack].name,
+                      spec->models[plan->measures[i].model].role);
+    return tt_buf_printf(out, "\n") && !out->failed;
+}

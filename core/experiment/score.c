@@ -1,0 +1,142 @@
+#include "experiment/score.h"
+#include "runtime/protocol.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Rows chosen from a step, with their labels. */
+typedef struct selection {
+    size_t n, n_columns;
+    double *values;
+    uint8_t *member;
+    uint32_t *sample;
+} selection;
+
+static tt_status no_memory(tt_error *err)
+{
+    return tt_fail(err, TT_ERR_MEMORY, "out of memory for scores");
+}
+
+enum part { WHOLE, CALIBRATING, JUDGED };
+
+/* Of each class, the first `share` in the order of opaque ids calibrates: an order keyed by the run's seed
+ * and the images' content. */
+static bool selected(const tt_universe *u, size_t i, enum part part, double share, size_t seen[2])
+{
+    if (part == WHOLE) return true;
+    bool member = u->refs[i].member;
+    size_t in_class = member ? u->members : u->n - u->members;
+    bool calibrates = seen[member]++ < (size_t)floor(share * (double)in_class + 0.5);
+    return calibrates == (part == CALIBRATING);
+}
+
+static tt_status select_rows(const tt_measure_step *step, enum part part, double share, tt_arena *arena,
+                             selection *out, tt_error *err)
+{
+    const tt_universe *u = step->universe;
+    size_t columns = step->plan->n_columns, seen[2] = {0, 0};
+    *out = (selection){.n_columns = columns};
+    out->values = tt_arena_alloc_array(arena, u->n * columns, sizeof *out->values);
+    out->member = tt_arena_alloc_array(arena, u->n, sizeof *out->member);
+    out->sample = tt_arena_alloc_array(arena, u->n, sizeof *out->sample);
+    if (!out->values || !out->member || !out->sample) return no_memory(err);
+    size_t classes[2] = {0, 0};
+    for (size_t i = 0; i < u->n; i++) {
+        if (!selected(u, i, part, share, seen)) continue;
+        memcpy(out->values + out->n * columns, step->rows + i * columns, columns * sizeof *out->values);
+        out->member[out->n] = u->refs[i].member;
+        out->sample[out->n] = u->refs[i].index;
+        classes[u->refs[i].member]++;
+        out->n++;
+    }
+    if (!classes[0] || !classes[1])
+        return tt_fail(err, TT_ERR_INVALID,
+                       "calibration: split leaves a part without %s: choose another calibration_part",
+                       classes[1] ? "non-members" : "members");
+    return TT_OK;
+}
+
+static void put_rows(tt_buf *out, const selection *rows)
+{
+    tt_put_u32(out, (uint32_t)rows->n);
+    tt_put_bytes(out, rows->values, rows->n * rows->n_columns * sizeof *rows->values);
+}
+
+typedef struct fitted {
+    bool has_state;
+    const uint8_t *state;
+    size_t size;
+    const char *text;
+} fitted;
+
+static tt_status fit(tt_child *worker, const selection *rows, tt_arena *arena, fitted *out, tt_error *err)
+{
+    tt_buf b = {0};
+    put_rows(&b, rows);
+    tt_put_bytes(&b, rows->member, rows->n);
+    tt_reply reply;
+    tt_status s = tt_child_call(worker, TT_MSG_WORKER_FIT, &b, -1, &reply, err);
+    tt_buf_free(&b);
+    if (s) return s;
+    out->has_state = tt_get_u8(&reply.in);
+    size_t size;
+    const void *state = tt_get_bytes(&reply.in, &size);
+    uint8_t *kept = tt_arena_alloc(arena, size + 1);
+    const char *text = tt_get_text(&reply.in);
+    out->text = tt_arena_strdup(arena, text ? text : "");
+    bool good = kept && out->text;
+    if (good && size && state) memcpy(kept, state, size);
+    out->state = kept;
+    out->size = size;
+    s = tt_reply_end(&reply, err);
+    return !s && !good ? no_memory(err) : s;
+}
+
+static tt_status score(tt_child *worker, const selection *rows, const fitted *f, tt_arena *arena,
+                       const double **scores, tt_error *err)
+{
+    tt_buf b = {0};
+    put_rows(&b, rows);
+    tt_put_u8(&b, f->has_state);
+    tt_put_bytes(&b, f->state, f->size);
+    tt_reply reply;
+    tt_status s = tt_child_call(worker, TT_MSG_WORKER_SCORE, &b, -1, &reply, err);
+    tt_buf_free(&b);
+    if (s) return s;
+    size_t bytes;
+    const void *values = tt_get_bytes(&reply.in, &bytes);
+    double *kept = tt_arena_alloc_array(arena, rows->n, sizeof *kept);
+    bool good = kept && bytes == rows->n * sizeof *kept;
+    if (good) memcpy(kept, values, bytes);
+    *scores = kept;
+    s = tt_reply_end(&reply, err);
+    return !s && !good ? tt_fail(err, TT_ERR_FORMAT, "scores of another number than asked") : s;
+}
+
+tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, const tt_measure_step *rows,
+                          const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
+                          tt_error *err)
+{
+    double share = spec->attacks[rows->attack].calibration_part;
+    bool split = calibration == rows;
+    selection judged, calibrating = {0};
+    tt_status s = select_rows(rows, split ? JUDGED : WHOLE, share, arena, &judged, err);
+    if (!s && calibration)
+        s = select_rows(calibration, split ? CALIBRATING : WHOLE, share, arena, &calibrating, err);
+    if (s) return s;
+    tt_child worker;
+    s = tt_plan_open_attack(spec, launch, rows->attack, "scoring", &worker, err);
+    if (s) return s;
+    fitted f = {.text = ""};
+    if (calibration && rows->plan->can_fit) s = fit(&worker, &calibrating, arena, &f, err);
+    if (!s) s = score(&worker, &judged, &f, arena, &r->scores, err);
+    if (!s && calibration) s = score(&worker, &calibrating, &f, arena, &r->calibration_scores, err);
+    tt_child_stop(&worker);
+    r->n = judged.n;
+    r->sample = judged.sample;
+    r->member = judged.member;
+    r->fitted = f.text;
+    r->n_calibration = calibrating.n;
+    r->calibration_member = calibrating.member;
+    return s;
+}

@@ -1,0 +1,15 @@
+/* Fitting and scoring: workers that see rows, and labels of a calibration source alone, and no model. */
+#ifndef TT_EXPERIMENT_SCORE_H
+#define TT_EXPERIMENT_SCORE_H
+
+#include "experiment/results.h"
+#include "experiment/step.h"
+
+/* One attack on one judged model. `rows` and `calibration` are complete steps (calibration NULL: none; equal
+ * to rows: split). Fills sample, member, scores, the calibration's scores and `fitted` of *r, all in `arena`.
+ */
+TT_API tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, const tt_measure_step *rows,
+                                 const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
+                                 tt_error *err);
+
+#endif

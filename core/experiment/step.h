@@ -1,0 +1,48 @@
+/* Measure steps: their content keys, and what of them lies in the store.
+ *
+ * STORE/measure-KEY/journal begins with the step's description (canonical JSON, the text that KEY is the hash
+ * of) and holds one record for each batch of samples, in order. */
+#ifndef TT_EXPERIMENT_STEP_H
+#define TT_EXPERIMENT_STEP_H
+
+#include "experiment/plan.h"
+#include "experiment/samples.h"
+#include "runtime/journal.h"
+#include "runtime/modelhost.h"
+
+typedef struct tt_measure_step {
+    size_t attack, model; /* indices of the spec */
+    const tt_attack_plan *plan;
+    const tt_universe *universe;
+    char *description; /* canonical JSON */
+    char key[65];
+    size_t same_as; /* an earlier step with the same key, whose rows these are; else its own index */
+    uint32_t batch; /* samples a record */
+    tt_journal *journal;
+    double *rows;  /* [universe->n][n_columns] */
+    size_t n_done; /* rows that are there, from the first on */
+    tt_meters meters;
+    double seconds;
+    tt_error failure; /* code TT_OK: none */
+} tt_measure_step;
+
+/* Digests of models by role index, hex, and the numeric environment, for the key. */
+typedef struct tt_step_context {
+    const tt_spec *spec;
+    const char *const *model_digests; /* [spec->n_models] */
+    const char *environment;
+    const char *store;
+} tt_step_context;
+
+/* Fills description and key; attack, model, plan and universe are set. */
+TT_API tt_status tt_step_identify(const tt_step_context *c, tt_measure_step *step, tt_error *err);
+/* Opens the journal and takes what it holds. */
+TT_API tt_status tt_step_open(const tt_step_context *c, tt_measure_step *step, tt_error *err);
+/* Appends the batch that begins at n_done: n rows. */
+TT_API tt_status tt_step_append(tt_measure_step *step, uint32_t n, const double *rows,
+                                const tt_meters *meters, double seconds, tt_error *err);
+TT_API bool tt_step_complete(const tt_measure_step *step);
+TT_API void tt_step_close(tt_measure_step *step); /* the journal only */
+TT_API void tt_step_free(tt_measure_step *step);
+
+#endif

@@ -1,0 +1,173 @@
+#include "runtime/describe.h"
+#include "runtime/protocol.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct tt_describer {
+    const tt_launch *launch;
+    tt_child worker;
+    bool started;
+    tt_arena *arena;
+    struct described {
+        tt_plugin_info info;
+        struct described *next;
+    } * known;
+};
+
+tt_describer *tt_describer_create(const tt_launch *launch)
+{
+    tt_describer *d = tt_alloc_zero(sizeof *d);
+    if (!d) return NULL;
+    d->launch = launch;
+    d->arena = tt_arena_create(0);
+    if (!d->arena) {
+        tt_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void tt_describer_destroy(tt_describer *d)
+{
+    if (!d) return;
+    if (d->started) tt_child_stop(&d->worker);
+    tt_arena_destroy(d->arena);
+    tt_free(d);
+}
+
+static tt_status ask(tt_describer *d, uint16_t type, tt_buf *request, tt_reply *reply, tt_error *err)
+{
+    tt_status s = TT_OK;
+    if (!d->started) s = tt_child_start(d->launch, TT_CHILD_WORKER, "describing plugins", &d->worker, err);
+    if (!s) {
+        d->started = true;
+        s = tt_child_call(&d->worker, type, request, -1, reply, err);
+        if (s == TT_ERR_CRASHED) { /* a fresh one for the next question */
+            tt_child_stop(&d->worker);
+            d->started = false;
+        }
+    }
+    tt_buf_free(request);
+    return s;
+}
+
+/* ---- a description on the wire ---- */
+
+void tt_put_plugin_info(tt_buf *out, const tt_plugin_info *info)
+{
+    tt_put_u32(out, info->kind);
+    tt_put_text(out, info->name);
+    tt_put_u32(out, info->revision);
+    tt_put_text(out, info->version);
+    tt_put_text(out, info->summary);
+    tt_put_text(out, info->reference);
+    tt_put_u32(out, info->n_params);
+    for (uint32_t i = 0; i < info->n_params; i++) {
+        const tt_param *p = &info->params[i];
+        tt_put_text(out, p->key);
+        tt_put_u32(out, p->type);
+        tt_put_text(out, p->default_value);
+        tt_put_f64(out, p->min);
+        tt_put_f64(out, p->max);
+        tt_put_text(out, p->choices);
+        tt_put_text(out, p->help);
+        tt_put_u32(out, p->flags);
+    }
+}
+
+static const char *keep_text(tt_arena *arena, tt_reader *in)
+{
+    const char *text = tt_get_text(in);
+    if (!text) return NULL;
+    char *kept = tt_arena_strdup(arena, text);
+    if (!kept) in->failed = true;
+    return kept;
+}
+
+static void get_plugin_info(tt_arena *arena, tt_reader *in, tt_plugin_info *info)
+{
+    *info = (tt_plugin_info){.size = sizeof *info, .kind = (tt_plugin_kind)tt_get_u32(in)};
+    info->name = keep_text(arena, in);
+    info->revision = tt_get_u32(in);
+    info->version = keep_text(arena, in);
+    info->summary = keep_text(arena, in);
+    info->reference = keep_text(arena, in);
+    info->n_params = tt_get_count(in, 28);
+    tt_param *params = tt_arena_alloc_array(arena, info->n_params, sizeof *params);
+    if (!params) {
+        in->failed = true;
+        return;
+    }
+    for (uint32_t i = 0; i < info->n_params; i++) {
+        params[i].key = keep_text(arena, in);
+        params[i].type = (tt_param_type)tt_get_u32(in);
+        params[i].default_value = keep_text(arena, in);
+        params[i].min = tt_get_f64(in);
+        params[i].max = tt_get_f64(in);
+        params[i].choices = keep_text(arena, in);
+        params[i].help = keep_text(arena, in);
+        params[i].flags = tt_get_u32(in);
+    }
+    info->params = params;
+}
+
+/* ---- questions ---- */
+
+tt_status tt_describe_plugin(void *describer, tt_plugin_kind kind, const char *name,
+                             const tt_plugin_info **info, tt_error *err)
+{
+    tt_describer *d = describer;
+    for (struct described *k = d->known; k; k = k->next)
+        if (k->info.kind == kind && strcmp(k->info.name, name) == 0) {
+            *info = &k->info;
+            return TT_OK;
+        }
+    tt_buf request = {0};
+    tt_put_u32(&request, kind);
+    tt_put_text(&request, name);
+    tt_reply reply;
+    tt_status s = ask(d, TT_MSG_WORKER_DESCRIBE, &request, &reply, err);
+    if (s == TT_ERR_CRASHED) return tt_fail_in(err, "%s %s", tt_plugin_kind_name(kind), name);
+    if (s) return s;
+    struct described *k = tt_arena_alloc(d->arena, sizeof *k);
+    if (k) get_plugin_info(d->arena, &reply.in, &k->info);
+    if (k && !reply.in.failed) {
+        k->next = d->known;
+        d->known = k;
+        *info = &k->info;
+    }
+    s = tt_reply_end(&reply, err);
+    return !s && !k ? tt_fail(err, TT_ERR_MEMORY, "out of memory for a description") : s;
+}
+
+tt_status tt_describe_backend(tt_describer *d, const char *backend, int threads, int device_index,
+                              const char **text, tt_error *err)
+{
+    tt_buf request = {0};
+    tt_put_text(&request, backend);
+    tt_put_i32(&request, threads);
+    tt_put_i32(&request, device_index);
+    tt_reply reply;
+    tt_status s = ask(d, TT_MSG_WORKER_ENVIRONMENT, &request, &reply, err);
+    if (s) return s;
+    *text = keep_text(d->arena, &reply.in);
+    s = tt_reply_end(&reply, err);
+    return !s && !*text ? tt_fail(err, TT_ERR_MEMORY, "out of memory for a description") : s;
+}
+
+tt_status tt_describe_target(tt_describer *d, const char *target, const char *params, char hex[65],
+                             tt_error *err)
+{
+    tt_buf request = {0};
+    tt_put_text(&request, target);
+    tt_put_text(&request, params);
+    tt_reply reply;
+    tt_status s = ask(d, TT_MSG_WORKER_DIGEST, &request, &reply, err);
+    if (s) return s;
+    const char *text = tt_get_text(&reply.in);
+    bool good = text && strlen(text) == 64;
+    if (good) snprintf(hex, 65, "%s", text);
+    s = tt_reply_end(&reply, err);
+    return !s && !good ? tt_fail(err, TT_ERR_INVALID, "target %s gave no digest of its model", target) : s;
+}
