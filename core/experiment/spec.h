@@ -88,5 +88,7 @@ TT_API tt_status tt_spec_load(const char *path, const char *const *overrides, si
 TT_API void tt_spec_free(tt_spec *spec);                                             /* NULL is fine */
 TT_API const tt_spec_model *tt_spec_model_of(const tt_spec *spec, const char *role); /* NULL: none */
 TT_API const char *tt_calibration_name(tt_calibration c);
+/* Plugins of a registry, which must outlive the source: for tests and in-process tools. */
+TT_API tt_plugin_source tt_plugin_source_registry(tt_registry *registry);
 
 #endif

@@ -1,0 +1,514 @@
+#include "experiment/spec.h"
+#include "experiment/plan.h"
+#include "experiment/spec_internal.h"
+#include "plugin/params.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static const char *const calibration_names[] = {"none", "split", "shadow"};
+
+const char *tt_calibration_name(tt_calibration c)
+{
+    return calibration_names[c];
+}
+
+const tt_spec_model *tt_spec_model_of(const tt_spec *spec, const char *role)
+{
+    for (size_t i = 0; i < spec->n_models; i++)
+        if (strcmp(spec->models[i].role, role) == 0) return &spec->models[i];
+    return NULL;
+}
+
+/* Adds a value to a resolved map. */
+static tt_status resolve(const tt_spec_reader *r, tt_node *map, const char *key, const tt_node *value)
+{
+    return tt_made_add(r->spec->arena, map, key, value) ? TT_OK : tt_spec_no_memory(r);
+}
+
+/* Names of data sets, models and attacks become parts of paths, of HDF5 and of files. */
+static tt_status check_name(const tt_spec_reader *r, const tt_node *child, const char *what)
+{
+    size_t n = strlen(child->key);
+    bool good = n > 0 && n <= 48;
+    for (size_t i = 0; i < n; i++)
+        good &= isalnum((unsigned char)child->key[i]) || child->key[i] == '_' || child->key[i] == '-';
+    if (good) return TT_OK;
+    return tt_node_fail(child, r->err, "%s.%.60s: a name is 1 to 48 letters, digits, '_' and '-'", what,
+                        child->key);
+}
+
+/* The map of a section whose children are named freely; at least one, where that is required. */
+static tt_status open_section(const tt_spec_reader *r, const char *section, tt_spec_map *map, size_t *n)
+{
+    tt_status s = tt_spec_map_open(r, r->root, section, section, NULL, 0, map);
+    if (s) return s;
+    if (!map->node || map->node->n_children == 0)
+        return tt_node_fail(map->node ? map->node : r->root, r->err, "%s is missing: name at least one",
+                            section);
+    *n = map->node->n_children;
+    for (const tt_node *child = map->node->children; child && !s; child = child->next)
+        s = check_name(r, child, section);
+    return s;
+}
+
+/* The child itself, or NULL for null ("clid:" alone is all defaults). */
+static tt_status child_map(const tt_spec_reader *r, const tt_node *child, const char *what,
+                           const tt_node **node)
+{
+    *node = child->kind == TT_NODE_NULL ? NULL : child;
+    if (*node && child->kind != TT_NODE_MAP)
+        return tt_node_fail(child, r->err, "%s is a %s: must be a map", what, tt_node_kind_name(child->kind));
+    return TT_OK;
+}
+
+/* ---- data ---- */
+
+static const char *const data_own[] = {"plugin", "transforms", "exif_orientation", "disjoint", "duplicates"};
+
+static tt_status read_transforms(const tt_spec_reader *r, const tt_node *node, const char *what,
+                                 tt_spec_data *data, tt_node *resolved)
+{
+    const tt_node *list = node ? tt_node_get(node, "transforms") : NULL;
+    if (!list || list->kind == TT_NODE_NULL) return TT_OK;
+    const char *path = tt_spec_path(r, what, "transforms");
+    if (list->kind != TT_NODE_LIST)
+        return tt_node_fail(list, r->err, "%s is a %s: must be a list of maps, [{plugin: …}]", path,
+                            tt_node_kind_name(list->kind));
+    data->transforms = tt_arena_alloc_array(r->spec->arena, list->n_children, sizeof *data->transforms);
+    tt_node *made = tt_made_list(r->spec->arena);
+    if (!data->transforms || !made) return tt_spec_no_memory(r);
+    static const char *const own[] = {"plugin"};
+    for (const tt_node *child = list->children; child; child = child->next) {
+        if (child->kind != TT_NODE_MAP)
+            return tt_node_fail(child, r->err, "%s: each entry must be a map, {plugin: …}", path);
+        tt_spec_plugin *t = &data->transforms[data->n_transforms];
+        tt_status s = tt_spec_read_plugin(r, TT_KIND_TRANSFORM, NULL, child, path, own, COUNT(own), t);
+        data->n_transforms++;
+        if (s) return s;
+        tt_node *map = tt_made_map(r->spec->arena);
+        if (!map || !tt_spec_resolve_plugin(r, t, map)) return tt_spec_no_memory(r);
+        s = resolve(r, made, NULL, map);
+        if (s) return s;
+    }
+    return resolve(r, resolved, "transforms", made);
+}
+
+static tt_status read_data_set(const tt_spec_reader *r, const tt_node *child, tt_spec_data *data,
+                               tt_node *section)
+{
+    tt_arena *arena = r->spec->arena;
+    const char *what = tt_spec_path(r, "data", child->key);
+    const tt_node *node;
+    tt_status s = child_map(r, child, what, &node);
+    data->name = child->key;
+    if (!s)
+        s = tt_spec_read_plugin(r, TT_KIND_DATA, NULL, node, what, data_own, COUNT(data_own), &data->plugin);
+    if (s) return s;
+    tt_spec_map map = {r, node, what};
+    static const char *const disjoint[] = {"pixels", "identity"}, *const duplicates[] = {"refuse", "allow"};
+    int by = 0, allow = 0;
+    s = tt_spec_bool(&map, "exif_orientation", true, &data->apply_orientation);
+    if (!s) s = tt_spec_choice(&map, "disjoint", 0, disjoint, 2, &by);
+    if (!s) s = tt_spec_choice(&map, "duplicates", 0, duplicates, 2, &allow);
+    if (s) return s;
+    data->disjoint_identities = by == 1;
+    data->allow_duplicates = allow == 1;
+    tt_node *made = tt_made_map(arena);
+    if (!made || !tt_spec_resolve_plugin(r, &data->plugin, made)) return tt_spec_no_memory(r);
+    s = read_transforms(r, node, what, data, made);
+    if (!s) s = resolve(r, made, "exif_orientation", tt_made_bool(arena, data->apply_orientation));
+    if (!s) s = resolve(r, made, "disjoint", tt_made_text(arena, disjoint[by]));
+    if (!s) s = resolve(r, made, "duplicates", tt_made_text(arena, duplicates[allow]));
+    return s ? s : resolve(r, section, data->name, made);
+}
+
+static tt_status read_data(const tt_spec_reader *r)
+{
+    tt_spec *spec = r->spec;
+    tt_spec_map map;
+    size_t n;
+    tt_status s = open_section(r, "data", &map, &n);
+    if (s) return s;
+    tt_node *section = tt_made_map(spec->arena);
+    spec->data = tt_arena_alloc_array(spec->arena, n, sizeof *spec->data);
+    if (!spec->data || !section) return tt_spec_no_memory(r);
+    for (const tt_node *child = map.node->children; child && !s; child = child->next)
+        s = read_data_set(r, child, &spec->data[spec->n_data++], section);
+    return s ? s : resolve(r, r->resolved, "data", section);
+}
+
+/* ---- sets ---- */
+
+/* Where a data set declares its splits as counts: is this one of them? */
+static tt_status check_split(const tt_spec_reader *r, const tt_spec_set *set, const char *what)
+{
+    const tt_params *params = set->data->plugin.params;
+    for (uint32_t i = 0; i < params->n; i++) {
+        const tt_param_value *v = &params->values[i];
+        if (v->type != TT_PARAM_COUNTS || strcmp(v->key, "splits") != 0 || !v->node) continue;
+        for (size_t k = 0; k < v->n; k++)
+            if (strcmp(v->strings[k], set->split) == 0) return TT_OK;
+        const char *near = tt_nearest(set->split, v->strings, v->n);
+        return tt_node_fail(set->node, r->err, "%s: data.%s has no split '%s'%s%s%s", what, set->data->name,
+                            set->split, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    return TT_OK;
+}
+
+static tt_status read_set(const tt_spec_reader *r, const tt_node *parent, const char *prefix, const char *key,
+                          tt_spec_set *set)
+{
+    tt_spec *spec = r->spec;
+    const char *what = tt_spec_path(r, prefix, key);
+    const tt_node *node = tt_node_get(parent, key);
+    if (!node || node->kind == TT_NODE_NULL)
+        return tt_node_fail(parent, r->err, "%s is missing: name a split of a data set, e.g. faces.seen",
+                            what);
+    const char *dot = node->kind == TT_NODE_STRING ? strchr(node->text, '.') : NULL;
+    if (!dot || dot == node->text || dot[1] == '\0')
+        return tt_node_fail(node, r->err, "%s is %.80s: must be DATASET.SPLIT, e.g. faces.seen", what,
+                            node->text ? node->text : tt_node_kind_name(node->kind));
+    char *name = tt_arena_strndup(spec->arena, node->text, (size_t)(dot - node->text));
+    const char **names = tt_arena_alloc_array(spec->arena, spec->n_data, sizeof *names);
+    if (!name || !names) return tt_spec_no_memory(r);
+    *set = (tt_spec_set){.split = dot + 1, .node = node};
+    for (size_t i = 0; i < spec->n_data; i++) {
+        names[i] = spec->data[i].name;
+        if (strcmp(names[i], name) == 0) set->data = &spec->data[i];
+    }
+    if (set->data) return check_split(r, set, what);
+    const char *near = tt_nearest(name, names, spec->n_data);
+    return tt_node_fail(node, r->err, "%s: there is no data set '%s'%s%s%s", what, name,
+                        near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static tt_status read_sets(const tt_spec_reader *r, const tt_node *parent, const char *prefix,
+                           tt_spec_set *members, tt_spec_set *nonmembers, tt_node *resolved)
+{
+    tt_status s = read_set(r, parent, prefix, "members", members);
+    if (!s) s = read_set(r, parent, prefix, "nonmembers", nonmembers);
+    if (s) return s;
+    if (members->data == nonmembers->data && strcmp(members->split, nonmembers->split) == 0)
+        return tt_node_fail(nonmembers->node, r->err,
+                            "%s is the same split as %s: nothing could be told apart",
+                            tt_spec_path(r, prefix, "nonmembers"), tt_spec_path(r, prefix, "members"));
+    s = resolve(r, resolved, "members", tt_made_text(r->spec->arena, members->node->text));
+    return s ? s : resolve(r, resolved, "nonmembers", tt_made_text(r->spec->arena, nonmembers->node->text));
+}
+
+/* ---- models ---- */
+
+static const char *const model_own[] = {"plugin", "members", "nonmembers"};
+
+static tt_status read_model(const tt_spec_reader *r, const tt_node *child, tt_spec_model *model,
+                            tt_node *section)
+{
+    const char *what = tt_spec_path(r, "models", child->key);
+    const tt_node *node;
+    tt_status s = child_map(r, child, what, &node);
+    model->role = child->key;
+    if (!s)
+        s = tt_spec_read_plugin(r, TT_KIND_TARGET, NULL, node, what, model_own, COUNT(model_own),
+                                &model->plugin);
+    if (s) return s;
+    tt_node *made = tt_made_map(r->spec->arena);
+    if (!made || !tt_spec_resolve_plugin(r, &model->plugin, made)) return tt_spec_no_memory(r);
+    const tt_node *own = node ? tt_node_get(node, "members") : NULL;
+    if (!own && node) own = tt_node_get(node, "nonmembers");
+    if (tt_plan_judged(model)) {
+        if (own)
+            return tt_node_fail(
+                own, r->err,
+                "%s: the members and nonmembers of the target and of a control are the spec's own, "
+                "at the top",
+                what);
+        model->members = r->spec->members;
+        model->nonmembers = r->spec->nonmembers;
+    } else if (own) {
+        s = read_sets(r, node, what, &model->members, &model->nonmembers, made);
+    }
+    return s ? s : resolve(r, section, model->role, made);
+}
+
+static tt_status read_models(const tt_spec_reader *r)
+{
+    tt_spec *spec = r->spec;
+    tt_spec_map map;
+    size_t n;
+    tt_status s = open_section(r, "models", &map, &n);
+    if (s) return s;
+    if (!tt_node_get(map.node, "target"))
+        return tt_node_fail(map.node, r->err, "models.target is missing: the model that is examined");
+    tt_node *section = tt_made_map(spec->arena);
+    spec->models = tt_arena_alloc_array(spec->arena, n, sizeof *spec->models);
+    if (!spec->models || !section) return tt_spec_no_memory(r);
+    for (const tt_node *child = map.node->children; child && !s; child = child->next)
+        s = read_model(r, child, &spec->models[spec->n_models++], section);
+    return s ? s : resolve(r, r->resolved, "models", section);
+}
+
+/* ---- threat model ---- */
+
+static const char *const access_names[] = {"black-box", "grey-box",   "white-box",   "generate", "seed",
+                                           "vary",      "encode",     "decode",      "text",     "predict",
+                                           "attention", "grad_input", "grad_weights"};
+static const uint32_t access_bits[] = {
+    TT_CAP_BLACK_BOX, TT_CAP_GREY_BOX,   TT_CAP_WHITE_BOX,   TT_CAP_GENERATE, TT_CAP_SEED,
+    TT_CAP_VARY,      TT_CAP_ENCODE,     TT_CAP_DECODE,      TT_CAP_TEXT,     TT_CAP_PREDICT,
+    TT_CAP_ATTENTION, TT_CAP_GRAD_INPUT, TT_CAP_GRAD_WEIGHTS};
+
+static tt_status add_access(const tt_spec_reader *r, const tt_node *node)
+{
+    const char *text = node->kind == TT_NODE_STRING ? node->text : "";
+    for (size_t i = 0; i < COUNT(access_names); i++)
+        if (strcmp(text, access_names[i]) == 0) {
+            r->spec->access |= access_bits[i];
+            return TT_OK;
+        }
+    const char *near = tt_nearest(text, access_names, COUNT(access_names));
+    return tt_node_fail(node, r->err,
+                        "threat_model.access is %.60s: must be black-box, grey-box, white-box or a list of "
+                        "generate, seed, vary, encode, decode, text, predict, attention, grad_input, "
+                        "grad_weights%s%s%s",
+                        node->text ? node->text : tt_node_kind_name(node->kind),
+                        near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static tt_status read_access(const tt_spec_reader *r, const tt_spec_map *map, tt_node *resolved)
+{
+    const tt_node *node = map->node ? tt_node_get(map->node, "access") : NULL;
+    if (!node || node->kind == TT_NODE_NULL)
+        return tt_node_fail(map->node ? map->node : r->root, r->err,
+                            "threat_model.access is missing: say what the attacker may use of the target: "
+                            "black-box, grey-box, white-box or a list of capabilities");
+    tt_status s = TT_OK;
+    if (node->kind != TT_NODE_LIST) s = add_access(r, node);
+    for (const tt_node *child = node->children; node->kind == TT_NODE_LIST && child && !s;
+         child = child->next)
+        s = add_access(r, child);
+    return s ? s : resolve(r, resolved, "access", node);
+}
+
+static tt_status read_threat_model(const tt_spec_reader *r)
+{
+    static const char *const known[] = {"access", "captions"}, *const captions[] = {"unknown", "known"};
+    tt_node *made = tt_made_map(r->spec->arena);
+    tt_spec_map map;
+    tt_status s = tt_spec_map_open(r, r->root, "threat_model", "threat_model", known, COUNT(known), &map);
+    int known_captions = 1;
+    if (!s) s = read_access(r, &map, made);
+    if (!s) s = tt_spec_choice(&map, "captions", 1, captions, 2, &known_captions);
+    r->spec->captions_known = known_captions == 1;
+    if (!s) s = resolve(r, made, "captions", tt_made_text(r->spec->arena, captions[known_captions]));
+    return s ? s : resolve(r, r->resolved, "threat_model", made);
+}
+
+/* ---- attacks ---- */
+
+static const char *const attack_own[] = {"plugin", "calibration", "calibration_part"};
+
+static tt_status read_attack(const tt_spec_reader *r, const tt_node *child, tt_spec_attack *attack,
+                             tt_node *section)
+{
+    tt_arena *arena = r->spec->arena;
+    const char *what = tt_spec_path(r, "attacks", child->key);
+    const tt_node *node;
+    tt_status s = child_map(r, child, what, &node);
+    attack->name = child->key;
+    if (!s)
+        s = tt_spec_read_plugin(r, TT_KIND_ATTACK, attack->name, node, what, attack_own, COUNT(attack_own),
+                                &attack->plugin);
+    if (s) return s;
+    if (!node) attack->plugin.node = child; /* a place for messages */
+    const tt_spec_model *shadow = tt_spec_model_of(r->spec, "shadow");
+    bool has_shadow = shadow && shadow->members.data;
+    tt_spec_map map = {r, node, what};
+    int calibration = has_shadow ? TT_CALIBRATION_SHADOW : TT_CALIBRATION_NONE;
+    s = tt_spec_choice(&map, "calibration", calibration, calibration_names, 3, &calibration);
+    if (!s) s = tt_spec_real(&map, "calibration_part", 0.5, 0.01, 0.99, &attack->calibration_part);
+    if (s) return s;
+    attack->calibration = (tt_calibration)calibration;
+    if (calibration == TT_CALIBRATION_SHADOW && !has_shadow)
+        return tt_node_fail(tt_node_get(node, "calibration"), r->err,
+                            "%s.calibration is shadow, but the spec has no models.shadow with members and "
+                            "nonmembers: add one, or say split or none",
+                            what);
+    tt_node *made = tt_made_map(arena);
+    if (!made || !tt_spec_resolve_plugin(r, &attack->plugin, made)) return tt_spec_no_memory(r);
+    s = resolve(r, made, "calibration", tt_made_text(arena, calibration_names[calibration]));
+    if (!s) s = resolve(r, made, "calibration_part", tt_made_real(arena, attack->calibration_part));
+    return s ? s : resolve(r, section, attack->name, made);
+}
+
+static tt_status read_attacks(const tt_spec_reader *r)
+{
+    tt_spec *spec = r->spec;
+    tt_spec_map map;
+    size_t n;
+    tt_status s = open_section(r, "attacks", &map, &n);
+    if (s) return s;
+    tt_node *section = tt_made_map(spec->arena);
+    spec->attacks = tt_arena_alloc_array(spec->arena, n, sizeof *spec->attacks);
+    if (!spec->attacks || !section) return tt_spec_no_memory(r);
+    for (const tt_node *child = map.node->children; child && !s; child = child->next)
+        s = read_attack(r, child, &spec->attacks[spec->n_attacks++], section);
+    return s ? s : resolve(r, r->resolved, "attacks", section);
+}
+
+/* ---- device, limits, numbers at the top ---- */
+
+static tt_status read_device(const tt_spec_reader *r)
+{
+    static const char *const known[] = {"backend", "threads", "index"};
+    tt_spec *spec = r->spec;
+    tt_node *made = tt_made_map(spec->arena);
+    tt_spec_map map;
+    int64_t threads = 0, index = 0;
+    tt_status s = tt_spec_map_open(r, r->root, "device", "device", known, COUNT(known), &map);
+    if (!s) s = tt_spec_integer(&map, "threads", 0, 0, 1024, &threads);
+    if (!s) s = tt_spec_integer(&map, "index", 0, 0, 255, &index);
+    if (s) return s;
+    const tt_node *node = map.node ? tt_node_get(map.node, "backend") : NULL;
+    if (node && node->kind != TT_NODE_STRING)
+        return tt_node_fail(node, r->err, "device.backend must be the name of a backend, e.g. cpu");
+    const char *name = node ? node->text : "cpu";
+    tt_error why = {0};
+    s = r->source->find(r->source->user, TT_KIND_BACKEND, name, &spec->backend.info, &why);
+    if (s) {
+        tt_node_fail(node ? node : r->root, r->err, "device.backend: %s", why.message);
+        if (r->err) r->err->code = s;
+        return s;
+    }
+    spec->backend.node = node;
+    spec->threads = (int)threads;
+    spec->device_index = (int)index;
+    s = resolve(r, made, "backend", tt_made_text(spec->arena, name));
+    if (!s) s = resolve(r, made, "threads", tt_made_integer(spec->arena, threads));
+    if (!s) s = resolve(r, made, "index", tt_made_integer(spec->arena, index));
+    return s ? s : resolve(r, r->resolved, "device", made);
+}
+
+static tt_status read_limits(const tt_spec_reader *r)
+{
+    static const char *const known[] = {"answer_s"};
+    tt_node *made = tt_made_map(r->spec->arena);
+    tt_spec_map map;
+    tt_status s = tt_spec_map_open(r, r->root, "limits", "limits", known, COUNT(known), &map);
+    if (!s) s = tt_spec_real(&map, "answer_s", 0, 0, 1e7, &r->spec->time_limit_s);
+    if (!s) s = resolve(r, made, "answer_s", tt_made_real(r->spec->arena, r->spec->time_limit_s));
+    return s ? s : resolve(r, r->resolved, "limits", made);
+}
+
+static tt_status read_top(const tt_spec_reader *r)
+{
+    static const char *const known[] = {"version", "seed",       "data",         "models",
+                                        "members", "nonmembers", "threat_model", "attacks",
+                                        "device",  "limits",     "batch"};
+    tt_spec *spec = r->spec;
+    tt_spec_map top;
+    int64_t version = 0, seed = 1, batch = 16;
+    tt_status s = tt_spec_map_open(r, r->root, NULL, "", known, COUNT(known), &top);
+    if (s) return s;
+    if (!tt_node_get(r->root, "version"))
+        return tt_node_fail(r->root, r->err, "version is missing: write `version: 1`");
+    s = tt_spec_integer(&top, "version", 0, 1, 1, &version);
+    if (!s) s = tt_spec_integer(&top, "seed", 1, 0, INT64_MAX, &seed);
+    if (!s) s = tt_spec_integer(&top, "batch", 16, 1, 4096, &batch);
+    if (s) return s;
+    spec->seed = (uint64_t)seed;
+    spec->batch = (uint32_t)batch;
+    s = resolve(r, r->resolved, "version", tt_made_integer(spec->arena, version));
+    if (!s) s = resolve(r, r->resolved, "seed", tt_made_integer(spec->arena, seed));
+    return s ? s : resolve(r, r->resolved, "batch", tt_made_integer(spec->arena, batch));
+}
+
+/* ---- the whole ---- */
+
+static tt_status set_base_dir(tt_spec *spec, const char *path, tt_error *err)
+{
+    char *real = realpath(path, NULL);
+    if (!real) return tt_fail(err, TT_ERR_IO, "%s: cannot be opened", path);
+    char *slash = strrchr(real, '/');
+    if (slash) slash[slash == real] = '\0';
+    spec->base_dir = tt_arena_strdup(spec->arena, real);
+    free(real);
+    return spec->base_dir ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for the spec");
+}
+
+static tt_status read_all(const tt_spec_reader *r)
+{
+    tt_status s = read_top(r);
+    if (!s) s = read_data(r);
+    if (!s) s = read_sets(r, r->root, "", &r->spec->members, &r->spec->nonmembers, r->resolved);
+    if (!s) s = read_models(r);
+    if (!s) s = read_threat_model(r);
+    if (!s) s = read_attacks(r);
+    if (!s) s = read_device(r);
+    if (!s) s = read_limits(r);
+    if (s) return s;
+    tt_buf text = {0};
+    bool good = tt_node_canonical(r->resolved, &text);
+    r->spec->resolved = good ? tt_arena_strdup(r->spec->arena, text.data) : NULL;
+    tt_buf_free(&text);
+    return r->spec->resolved ? TT_OK : tt_spec_no_memory(r);
+}
+
+tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_overrides,
+                       const tt_plugin_source *source, tt_spec **out, tt_error *err)
+{
+    tt_arena *arena = tt_arena_create(0);
+    tt_spec *spec = arena ? tt_arena_alloc(arena, sizeof *spec) : NULL;
+    tt_node *resolved = arena ? tt_made_map(arena) : NULL;
+    if (!spec || !resolved) {
+        tt_arena_destroy(arena);
+        return tt_fail(err, TT_ERR_MEMORY, "out of memory for the spec");
+    }
+    spec->arena = arena;
+    spec->path = tt_arena_strdup(arena, path);
+    tt_spec_reader r = {spec, source, NULL, resolved, err};
+    tt_status s = tt_spec_document(arena, path, overrides, n_overrides, &r.root, err);
+    if (!s) s = set_base_dir(spec, path, err);
+    if (!s) s = read_all(&r);
+    if (s) {
+        tt_spec_free(spec);
+        return s;
+    }
+    *out = spec;
+    return TT_OK;
+}
+
+void tt_spec_free(tt_spec *spec)
+{
+    if (!spec) return;
+    for (size_t i = 0; i < spec->n_data; i++) {
+        tt_params_free(spec->data[i].plugin.params);
+        for (size_t k = 0; k < spec->data[i].n_transforms; k++)
+            tt_params_free(spec->data[i].transforms[k].params);
+    }
+    for (size_t i = 0; i < spec->n_models; i++)
+        tt_params_free(spec->models[i].plugin.params);
+    for (size_t i = 0; i < spec->n_attacks; i++)
+        tt_params_free(spec->attacks[i].plugin.params);
+    tt_arena_destroy(spec->arena);
+}
+
+/* ---- plugins from a registry ---- */
+
+static tt_status find_registered(void *user, tt_plugin_kind kind, const char *name,
+                                 const tt_plugin_info **info, tt_error *err)
+{
+    const tt_registered *found;
+    tt_status s = tt_registry_find(user, kind, name, &found, err);
+    if (!s) *info = found->info;
+    return s;
+}
+
+tt_plugin_source tt_plugin_source_registry(tt_registry *registry)
+{
+    return (tt_plugin_source){find_registered, registry};
+}

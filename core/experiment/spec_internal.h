@@ -1,0 +1,58 @@
+/* Shared by spec*.c only. */
+#ifndef TT_EXPERIMENT_SPEC_INTERNAL_H
+#define TT_EXPERIMENT_SPEC_INTERNAL_H
+
+#include "experiment/spec.h"
+
+typedef struct tt_spec_reader {
+    tt_spec *spec;
+    const tt_plugin_source *source;
+    tt_node *root;
+    tt_node *resolved; /* the whole spec again, every default filled in */
+    tt_error *err;
+} tt_spec_reader;
+
+/* spec_document.c: the file as a tree, overrides applied */
+tt_status tt_spec_document(tt_arena *arena, const char *path, const char *const *overrides,
+                           size_t n_overrides, tt_node **root, tt_error *err);
+
+/* spec_tree.c: values that are made. NULL: out of memory; all of them let NULL pass through, so that a chain
+ * is checked once. */
+tt_node *tt_made_map(tt_arena *arena);
+tt_node *tt_made_list(tt_arena *arena);
+tt_node *tt_made_text(tt_arena *arena, const char *text);
+tt_node *tt_made_integer(tt_arena *arena, int64_t value);
+tt_node *tt_made_real(tt_arena *arena, double value);
+tt_node *tt_made_bool(tt_arena *arena, bool value);
+/* Adds a shallow copy of `value` under `key` (NULL in lists). false: out of memory, or value is NULL. */
+bool tt_made_add(tt_arena *arena, tt_node *parent, const char *key, const tt_node *value);
+
+/* spec_keys.c: the keys of one map of the spec */
+typedef struct tt_spec_map {
+    const tt_spec_reader *reader;
+    const tt_node *node; /* NULL: absent, all defaults */
+    const char *what;    /* "threat_model"; "" at the top */
+} tt_spec_map;
+/* Is it a map (or absent, where it may be) with known keys only? */
+tt_status tt_spec_map_open(const tt_spec_reader *r, const tt_node *parent, const char *key, const char *what,
+                           const char *const *known, size_t n_known, tt_spec_map *map);
+tt_status tt_spec_integer(const tt_spec_map *map, const char *key, int64_t default_value, int64_t min,
+                          int64_t max, int64_t *out);
+tt_status tt_spec_real(const tt_spec_map *map, const char *key, double default_value, double min, double max,
+                       double *out);
+tt_status tt_spec_bool(const tt_spec_map *map, const char *key, bool default_value, bool *out);
+/* One of n names; *out its index. default_value -1: required. */
+tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int default_value, const char *const *names,
+                         size_t n, int *out);
+/* "models.target" in the spec's arena */
+const char *tt_spec_path(const tt_spec_reader *r, const char *what, const char *key);
+tt_status tt_spec_no_memory(const tt_spec_reader *r);
+
+/* spec_plugins.c */
+tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, const char *name,
+                              const tt_node *node, const char *what, const char *const *own, size_t n_own,
+                              tt_spec_plugin *plugin);
+/* Adds the plugin's name and its parameters, defaults filled in and paths as written, to a resolved map. */
+bool tt_spec_resolve_plugin(const tt_spec_reader *r, const tt_spec_plugin *plugin, tt_node *map);
+
+#endif

@@ -1,0 +1,120 @@
+/* Reading the keys of one map, each with its place, range and default. */
+#include "experiment/spec_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+tt_status tt_spec_no_memory(const tt_spec_reader *r)
+{
+    return tt_fail(r->err, TT_ERR_MEMORY, "out of memory for the spec");
+}
+
+const char *tt_spec_path(const tt_spec_reader *r, const char *what, const char *key)
+{
+    char *path = tt_arena_printf(r->spec->arena, "%s%s%s", what, what[0] ? "." : "", key);
+    return path ? path : key;
+}
+
+tt_status tt_spec_map_open(const tt_spec_reader *r, const tt_node *parent, const char *key, const char *what,
+                           const char *const *known, size_t n_known, tt_spec_map *map)
+{
+    const tt_node *node = key ? tt_node_get(parent, key) : parent;
+    if (node && node->kind == TT_NODE_NULL) node = NULL;
+    *map = (tt_spec_map){r, node, what};
+    if (!node) return TT_OK;
+    if (node->kind != TT_NODE_MAP)
+        return tt_node_fail(node, r->err, "%s is a %s: must be a map", what, tt_node_kind_name(node->kind));
+    for (const tt_node *child = node->children; child && known; child = child->next) {
+        size_t i = 0;
+        while (i < n_known && strcmp(known[i], child->key) != 0)
+            i++;
+        if (i < n_known) continue;
+        const char *near = tt_nearest(child->key, known, n_known);
+        tt_node at = *child;
+        at.line = child->key_line ? child->key_line : child->line;
+        at.column = child->key_line ? child->key_column : child->column;
+        return tt_node_fail(&at, r->err, "%s is no key of a spec%s%s%s; docs/spec.md lists them",
+                            tt_spec_path(r, what, child->key), near ? ": did you mean '" : "",
+                            near ? near : "", near ? "'?" : "");
+    }
+    return TT_OK;
+}
+
+/* The value of a key, or NULL when absent or null. */
+static const tt_node *value_of(const tt_spec_map *map, const char *key)
+{
+    const tt_node *node = map->node ? tt_node_get(map->node, key) : NULL;
+    return node && node->kind != TT_NODE_NULL ? node : NULL;
+}
+
+static tt_status wrong(const tt_spec_map *map, const char *key, const tt_node *node, const char *must)
+{
+    const char *path = tt_spec_path(map->reader, map->what, key);
+    if (node->kind == TT_NODE_LIST || node->kind == TT_NODE_MAP)
+        return tt_node_fail(node, map->reader->err, "%s is a %s: must be %s", path,
+                            tt_node_kind_name(node->kind), must);
+    return tt_node_fail(node, map->reader->err, "%s is %.80s: must be %s", path, node->text ? node->text : "",
+                        must);
+}
+
+tt_status tt_spec_integer(const tt_spec_map *map, const char *key, int64_t default_value, int64_t min,
+                          int64_t max, int64_t *out)
+{
+    *out = default_value;
+    const tt_node *node = value_of(map, key);
+    if (!node) return TT_OK;
+    char must[96];
+    snprintf(must, sizeof must, "an integer between %lld and %lld", (long long)min, (long long)max);
+    if (node->kind != TT_NODE_INT || node->value.integer < min || node->value.integer > max)
+        return wrong(map, key, node, must);
+    *out = node->value.integer;
+    return TT_OK;
+}
+
+tt_status tt_spec_real(const tt_spec_map *map, const char *key, double default_value, double min, double max,
+                       double *out)
+{
+    *out = default_value;
+    const tt_node *node = value_of(map, key);
+    if (!node) return TT_OK;
+    char must[96];
+    snprintf(must, sizeof must, "a number between %g and %g", min, max);
+    bool integer = node->kind == TT_NODE_INT;
+    double value = integer ? (double)node->value.integer : node->value.real;
+    if ((!integer && node->kind != TT_NODE_FLOAT) || !(value >= min && value <= max))
+        return wrong(map, key, node, must);
+    *out = value;
+    return TT_OK;
+}
+
+tt_status tt_spec_bool(const tt_spec_map *map, const char *key, bool default_value, bool *out)
+{
+    *out = default_value;
+    const tt_node *node = value_of(map, key);
+    if (!node) return TT_OK;
+    if (node->kind != TT_NODE_BOOL) return wrong(map, key, node, "true or false");
+    *out = node->value.boolean;
+    return TT_OK;
+}
+
+tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int default_value, const char *const *names,
+                         size_t n, int *out)
+{
+    *out = default_value;
+    const tt_node *node = value_of(map, key);
+    if (!node && default_value >= 0) return TT_OK;
+    char must[256] = "one of ";
+    for (size_t i = 0; i < n; i++) {
+        if (node && node->text && strcmp(node->text, names[i]) == 0) {
+            *out = (int)i;
+            return TT_OK;
+        }
+        size_t at = strlen(must);
+        snprintf(must + at, sizeof must - at, "%s%s", i ? ", " : "", names[i]);
+    }
+    if (node) return wrong(map, key, node, must);
+    const tt_node *place = map->node ? map->node : map->reader->root;
+    return tt_node_fail(place, map->reader->err, "%s is missing: must be %s",
+                        tt_spec_path(map->reader, map->what, key), must);
+}
