@@ -58,6 +58,12 @@ TT_API tt_status tt_best_accuracy(size_t n, const double *scores, const uint8_t 
 TT_API tt_status tt_accuracy_at(size_t n, const double *scores, const uint8_t *member, double threshold,
                                 tt_accuracy *out, tt_error *err);
 
+/* 95 % two-class bootstrap (1,000 keyed draws of each set) of the accuracy on one set at the threshold that
+ * is best on another, the threshold chosen anew in each draw. */
+TT_API tt_status tt_accuracy_refitted(size_t n_fit, const double *fit_scores, const uint8_t *fit_member,
+                                      size_t n, const double *scores, const uint8_t *member, uint64_t seed,
+                                      tt_interval *out, tt_error *err);
+
 typedef struct tt_delong_paired {
     double auc_a, auc_b, difference, z, p; /* two-sided p */
     tt_interval interval;
