@@ -136,6 +136,7 @@ struct dnn_weights {
     dnnl_memory_t memory;
     void *data;
     size_t bytes;
+    dnn_weights *more; /* the same weights in another layout, made when a size first wanted it */
 };
 
 static tt_status failed(dnnl_status_t status, const char *what, tt_error *err)
@@ -275,14 +276,26 @@ static dnnl_status_t grow_scratch(dnn *d, size_t bytes)
     return dnnl_success;
 }
 
+/* oneDNN's plain loops, a hundred times slower than its kernels */
+static bool is_plain_loops(dnnl_primitive_desc_t pd)
+{
+    const char *name = "";
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) == dnnl_success &&
+           strncmp(name, "ref", 3) == 0;
+}
+
 static dnnl_status_t build(dnn *d, const dnn_problem *p, const dnn_weights *w, primitive *out)
 {
     dnnl_primitive_desc_t pd = NULL;
     memset(out, 0, sizeof *out);
     out->key = *p;
     dnnl_status_t s = describe(d, p, w->layout, &pd);
-    /* no kernel takes this layout at this size: the weights are then repacked at each call */
-    if (s == dnnl_unimplemented) s = describe(d, p, NULL, &pd);
+    /* no kernel takes this layout at this size: another layout, then */
+    if (s == dnnl_unimplemented || (s == dnnl_success && is_plain_loops(pd))) {
+        if (pd) dnnl_primitive_desc_destroy(pd);
+        pd = NULL;
+        s = describe(d, p, NULL, &pd);
+    }
     if (s == dnnl_success) s = dnnl_primitive_create(&out->primitive, pd);
     if (s == dnnl_success)
         s = layout_copy(&out->weights, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
@@ -380,6 +393,7 @@ tt_status dnn_pack(dnn *d, const dnn_problem *p, const void *weights, dnn_weight
 void dnn_unpack(dnn_weights *w)
 {
     if (!w) return;
+    dnn_unpack(w->more);
     if (w->memory) dnnl_memory_destroy(w->memory);
     layout_free(w->layout);
     free(w->data);
@@ -415,23 +429,36 @@ static dnnl_status_t execute(dnn *d, primitive *p, dnnl_memory_t weights, const 
     return s == dnnl_success ? dnnl_stream_wait(d->stream) : s;
 }
 
-tt_status dnn_run(dnn *d, const dnn_problem *problem, const dnn_weights *w, const void *x, const float *bias,
+/* The weights in the layout that `p` wants. */
+static dnnl_status_t laid_out(dnn *d, const primitive *p, dnn_weights *w, dnnl_memory_t *memory)
+{
+    dnn_weights **place = &w;
+    for (; *place; place = &(*place)->more)
+        if (layout_equal(p->weights, (*place)->layout)) {
+            *memory = (*place)->memory;
+            return dnnl_success;
+        }
+    dnn_weights *other = tt_alloc_zero(sizeof *other);
+    dnnl_status_t s = other ? layout_copy(&other->layout, p->weights) : dnnl_out_of_memory;
+    if (s == dnnl_success) s = allocate(d, other);
+    if (s == dnnl_success) s = copy(d, w->memory, w->layout, other->memory, other->layout);
+    if (s != dnnl_success) {
+        dnn_unpack(other);
+        return s;
+    }
+    *place = other;
+    *memory = other->memory;
+    return s;
+}
+
+tt_status dnn_run(dnn *d, const dnn_problem *problem, dnn_weights *w, const void *x, const float *bias,
                   void *y, tt_error *err)
 {
     primitive *p;
+    dnnl_memory_t weights = NULL;
     dnnl_status_t s = find(d, problem, w, &p);
-    if (s == dnnl_success && layout_equal(p->weights, w->layout)) {
-        s = execute(d, p, w->memory, x, bias, y);
-    } else if (s == dnnl_success) {
-        dnn_weights other = {0};
-        s = layout_copy(&other.layout, p->weights);
-        if (s == dnnl_success) s = allocate(d, &other);
-        if (s == dnnl_success) s = copy(d, w->memory, w->layout, other.memory, other.layout);
-        if (s == dnnl_success) s = execute(d, p, other.memory, x, bias, y);
-        if (other.memory) dnnl_memory_destroy(other.memory);
-        layout_free(other.layout);
-        free(other.data);
-    }
+    if (s == dnnl_success) s = laid_out(d, p, w, &weights);
+    if (s == dnnl_success) s = execute(d, p, weights, x, bias, y);
     if (s == dnnl_success) return TT_OK;
     return failed(s, problem->conv ? "convolution" : "matrix product", err);
 }

@@ -43,8 +43,9 @@ tt_status dnn_pack(dnn *d, const dnn_problem *p, const void *weights, dnn_weight
 void dnn_unpack(dnn_weights *w);
 size_t dnn_weights_bytes(const dnn_weights *w);
 
-tt_status dnn_run(dnn *d, const dnn_problem *p, const dnn_weights *w, const void *x, const float *bias,
-                  void *y, tt_error *err);
+/* Keeps copies of `w` in other layouts where a size wants one. */
+tt_status dnn_run(dnn *d, const dnn_problem *p, dnn_weights *w, const void *x, const float *bias, void *y,
+                  tt_error *err);
 
 /* C[m, n] = scale·A[m, k]·B[k, n] or ·Bᵀ, row-major f32 */
 tt_status dnn_sgemm_f32(bool transposed_b, int64_t m, int64_t n, int64_t k, float scale, const float *a,

@@ -79,7 +79,7 @@ static void finish(cpu *c, tt_activation activation, bool bf16, int64_t n, const
 
 typedef struct product {
     dnn_problem problem;
-    const dnn_weights *weights;
+    dnn_weights *weights;
     tt_activation activation;
     bool bf16;     /* type of x, residual, y */
     int64_t n_out; /* elements of y */
