@@ -17,23 +17,21 @@ static float float_of(uint32_t u)
     return x;
 }
 
-uint16_t tt_bf16_from_f32(float x)
+/* Selections and masks rather than branches, here and in from_f16: loops over them become vector code. */
+static inline uint16_t to_bf16(float x)
 {
-    uint32_t u = bits_of(x);
-    if ((u & 0x7fffffffu) > 0x7f800000u) {
-        /* NaN: the upper half as it is, unless its payload lay in the lower half alone and would turn to ∞ */
-        uint32_t quiet = (u & 0x007f0000u) ? 0 : 0x40u;
-        return (uint16_t)(u >> 16 | quiet);
-    }
-    return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+    uint32_t u = bits_of(x), rounded = (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
+    /* NaN: the upper half as it is, unless its payload lay in the lower half alone and would turn to ∞ */
+    uint32_t quiet = (u & 0x007f0000u) ? 0 : 0x40u, nan = u >> 16 | quiet;
+    return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
 }
 
-float tt_f32_from_bf16(uint16_t x)
+static inline float from_bf16(uint16_t x)
 {
     return float_of((uint32_t)x << 16);
 }
 
-uint16_t tt_f16_from_f32(float x)
+static inline uint16_t to_f16(float x)
 {
     uint32_t u = bits_of(x), sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
     if (magnitude > 0x7f800000u) {
@@ -53,13 +51,36 @@ uint16_t tt_f16_from_f32(float x)
     return (uint16_t)(sign | v);
 }
 
-float tt_f32_from_f16(uint16_t x)
+static inline float from_f16(uint16_t x)
 {
     uint32_t sign = (uint32_t)(x & 0x8000u) << 16, exponent = x >> 10 & 0x1fu, fraction = x & 0x3ffu;
-    if (exponent == 0x1f) return float_of(sign | 0x7f800000u | fraction << 13);
-    if (exponent) return float_of(sign | (exponent + 112u) << 23 | fraction << 13);
-    float magnitude = (float)fraction * 0x1p-24f; /* exact */
-    return float_of(sign | bits_of(magnitude));
+    uint32_t normal = (exponent + 112u) << 23 | fraction << 13;     /* rebias 15 → 127 */
+    uint32_t special = (0u - ((exponent + 1u) >> 5)) & 0x7f800000u; /* ∞ and NaN: all ones in any bias */
+    uint32_t denormal = bits_of(float_of(0x38800000u | fraction << 13) - 0x1p-14f); /* exact */
+    uint32_t is_denormal = 0u - ((exponent - 1u) >> 31);
+    return float_of(sign | special | (normal & ~is_denormal) | (denormal & is_denormal));
+}
+
+/* What is exported may be replaced by the dynamic linker and is therefore never inlined; the loops below use
+ * the static ones. */
+uint16_t tt_bf16_from_f32(float x)
+{
+    return to_bf16(x);
+}
+
+float tt_f32_from_bf16(uint16_t x)
+{
+    return from_bf16(x);
+}
+
+uint16_t tt_f16_from_f32(float x)
+{
+    return to_f16(x);
+}
+
+float tt_f32_from_f16(uint16_t x)
+{
+    return from_f16(x);
 }
 
 /* double to float, rounded to odd: an inexact result has its last bit set, so that a second rounding to a
@@ -88,10 +109,10 @@ static double load(tt_type type, const char *p)
         return (double)f;
     case TT_BF16:
         memcpy(&h, p, sizeof h);
-        return (double)tt_f32_from_bf16(h);
+        return (double)from_bf16(h);
     default:
         memcpy(&h, p, sizeof h);
-        return (double)tt_f32_from_f16(h);
+        return (double)from_f16(h);
     }
 }
 
@@ -107,10 +128,10 @@ static void store(tt_type type, char *p, double x)
         f = (float)x, memcpy(p, &f, sizeof f);
         break;
     case TT_BF16:
-        h = tt_bf16_from_f32(to_odd(x)), memcpy(p, &h, sizeof h);
+        h = to_bf16(to_odd(x)), memcpy(p, &h, sizeof h);
         break;
     default:
-        h = tt_f16_from_f32(to_odd(x)), memcpy(p, &h, sizeof h);
+        h = to_f16(to_odd(x)), memcpy(p, &h, sizeof h);
         break;
     }
 }
@@ -127,19 +148,22 @@ static void store(tt_type type, char *p, double x)
             memcpy(d + i * sizeof y, &y, sizeof y);                                                          \
         }                                                                                                    \
     }
-LOOP(bf16_of_f32, uint16_t, float, tt_bf16_from_f32(x))
-LOOP(f16_of_f32, uint16_t, float, tt_f16_from_f32(x))
+LOOP(bf16_of_f32, uint16_t, float, to_bf16(x))
+LOOP(f16_of_f32, uint16_t, float, to_f16(x))
 LOOP(f64_of_f32, double, float, (double)x)
-LOOP(f32_of_bf16, float, uint16_t, tt_f32_from_bf16(x))
-LOOP(f32_of_f16, float, uint16_t, tt_f32_from_f16(x))
+LOOP(f32_of_bf16, float, uint16_t, from_bf16(x))
+LOOP(f32_of_f16, float, uint16_t, from_f16(x))
+LOOP(bf16_of_f16, uint16_t, uint16_t, to_bf16(from_f16(x)))
+LOOP(f16_of_bf16, uint16_t, uint16_t, to_f16(from_bf16(x)))
 LOOP(f32_of_f64, float, double, (float)x)
 
 static const struct {
     tt_type from, to;
     void (*run)(char *d, const char *s, size_t n);
 } loops[] = {
-    {TT_F32, TT_BF16, bf16_of_f32}, {TT_F32, TT_F16, f16_of_f32}, {TT_F32, TT_F64, f64_of_f32},
-    {TT_BF16, TT_F32, f32_of_bf16}, {TT_F16, TT_F32, f32_of_f16}, {TT_F64, TT_F32, f32_of_f64},
+    {TT_F32, TT_BF16, bf16_of_f32}, {TT_F32, TT_F16, f16_of_f32},   {TT_F32, TT_F64, f64_of_f32},
+    {TT_F16, TT_BF16, bf16_of_f16}, {TT_BF16, TT_F16, f16_of_bf16}, /* widening is exact: one rounding */
+    {TT_BF16, TT_F32, f32_of_bf16}, {TT_F16, TT_F32, f32_of_f16},   {TT_F64, TT_F32, f32_of_f64},
 };
 
 void tt_convert(tt_type to, void *dst, tt_type from, const void *src, size_t n)
