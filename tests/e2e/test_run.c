@@ -1,0 +1,310 @@
+/* `telltale run` as a person runs it: results, resumption after everything that can go wrong, exit codes. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "support/test.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROGRAM TT_BUILD_DIR "/telltale"
+#define OPTIONS " --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
+
+static char output[1 << 16];
+static tt_error err;
+
+/* The exit code; both streams are in `output`. */
+static int shell(const char *format, ...) TT_PRINTF(1, 2);
+
+static int shell(const char *format, ...)
+{
+    char line[4096];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line, sizeof line - 8, format, args);
+    va_end(args);
+    memcpy(line + n, " 2>&1", 6);
+    FILE *pipe = popen(line, "r");
+    ck_assert_ptr_nonnull(pipe);
+    size_t size = fread(output, 1, sizeof output - 1, pipe);
+    output[size] = '\0';
+    int status = pclose(pipe);
+    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
+    return WEXITSTATUS(status);
+}
+
+static void has(const char *part)
+{
+    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
+}
+
+static void lacks(const char *part)
+{
+    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
+}
+
+static const char head[] =
+    "version: 1\n"
+    "data:\n"
+    "  faces: {plugin: faces, size: 32, splits: {seen: 20, held_out: 20, a: 12, b: 12}}\n"
+    "models:\n"
+    "  target: {plugin: toy}\n"
+    "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n"
+    "  control: {plugin: toy, weight: 0.1}\n"
+    "members: faces.seen\n"
+    "nonmembers: faces.held_out\n"
+    "threat_model: {access: grey-box, captions: known}\n"
+    "device: {backend: reference, threads: 1}\n"
+    "batch: 4\n";
+
+/* Writes a spec and gives its path. */
+static const char *spec(const char *attacks)
+{
+    static char path[512];
+    char text[4096];
+    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
+    snprintf(text, sizeof text, "%sattacks:\n%s", head, attacks);
+    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
+    return path;
+}
+
+static const char both[] = "  loss: {}\n  clid: {}\n";
+
+static int run(const char *attacks, const char *more, const char *dir)
+{
+    return shell("'" PROGRAM "' run '%s' --out '%s/%s'" OPTIONS "%s", spec(attacks), tt_test_dir(), dir,
+                 more);
+}
+
+static char *read_results(const char *dir, size_t *size)
+{
+    char path[512], *data;
+    snprintf(path, sizeof path, "%s/%s/results.h5", tt_test_dir(), dir);
+    tt_ok(tt_file_read(path, (size_t)1 << 28, &data, size, &err), &err);
+    return data;
+}
+
+static void same_results(const char *a, const char *b)
+{
+    size_t n_a, n_b;
+    char *x = read_results(a, &n_a), *y = read_results(b, &n_b);
+    ck_assert_uint_eq(n_a, n_b);
+    ck_assert_mem_eq(x, y, n_a);
+    tt_free(x);
+    tt_free(y);
+}
+
+START_TEST(a_run_prints_its_table_and_writes_the_same_bytes_in_one_process)
+{
+    ck_assert_int_eq(run(both, "", "apart"), 0);
+    has("target\n");
+    has("control (never saw the data)");
+    has("clid against loss");
+    has("20 members, 20 non-members");
+    has("TPR@1%FPR is not resolvable with 20 non-members");
+    has("apart/results.h5");
+    ck_assert_int_eq(run(both, "--in-process", "together"), 0);
+    same_results("apart", "together");
+}
+END_TEST
+
+/* Starts a run in the background, waits a while, sends the signal; the exit code, or minus the signal. */
+static int run_and_signal(const char *path, const char *dir, long after_ms, int number)
+{
+    char out[512], log[512]; /* named here: a forked child would get a folder of its own */
+    snprintf(out, sizeof out, "%s/%s", tt_test_dir(), dir);
+    snprintf(log, sizeof log, "%s/signalled.txt", tt_test_dir());
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (!freopen(log, "w", stderr) || !freopen("/dev/null", "w", stdout)) _exit(99);
+        execl(PROGRAM, "telltale", "run", path, "--out", out, "--plugin-dir", TT_BUILD_DIR "/tests/fixtures",
+              "models.target.delay_us=3000", "models.shadow.delay_us=3000", "models.control.delay_us=3000",
+              (char *)NULL);
+        _exit(98);
+    }
+    nanosleep(&(struct timespec){after_ms / 1000, after_ms % 1000 * 1000000}, NULL);
+    kill(pid, number);
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* How often a test kills; TELLTALE_TEST_KILLS in the environment says more (tools/test --all). */
+static int kills(void)
+{
+    const char *text = getenv("TELLTALE_TEST_KILLS");
+    return text ? atoi(text) : 8;
+}
+
+START_TEST(killed_again_and_again_it_resumes_and_the_results_are_the_same_bytes)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s", spec(both));
+    int killed = 0;
+    for (int i = 0; i < kills(); i++) {
+        int code = run_and_signal(path, "killed", 150 + 67 * (i * 7 % 11), SIGKILL);
+        ck_assert_msg(code == -SIGKILL || code == 0, "exit code %d", code);
+        killed += code == -SIGKILL;
+        if (code == 0) ck_assert_int_eq(shell("rm -rf '%s/killed'", tt_test_dir()), 0);
+    }
+    ck_assert_int_gt(killed, 0);
+    /* the delay is a matter of speed: no part of a key, so that the rest is done without it */
+    const char *delay = "models.target.delay_us=0 models.shadow.delay_us=0 models.control.delay_us=0";
+    ck_assert_int_eq(run(both, delay, "killed"), 0);
+    ck_assert_int_eq(run(both, delay, "whole"), 0);
+    same_results("killed", "whole");
+}
+END_TEST
+
+START_TEST(interrupted_it_says_how_to_go_on_and_the_same_command_does)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s", spec(both));
+    ck_assert_int_eq(run_and_signal(path, "stopped", 900, SIGINT), 4);
+    ck_assert_int_eq(shell("cat '%s/signalled.txt'", tt_test_dir()), 0);
+    has("stopped; what was measured is kept");
+    has("telltale run ");
+    const char *delay = "models.target.delay_us=0 models.shadow.delay_us=0 models.control.delay_us=0";
+    ck_assert_int_eq(run(both, delay, "stopped"), 0);
+    ck_assert_int_eq(run(both, delay, "unstopped"), 0);
+    same_results("stopped", "unstopped");
+}
+END_TEST
+
+START_TEST(a_full_disk_is_said_and_the_run_goes_on_from_there)
+{
+    /* a limit on file sizes, its signal ignored, fails writes as a full disk does */
+    int code = shell("trap '' XFSZ; ulimit -f 4; '" PROGRAM "' run '%s' --out '%s/full'" OPTIONS, spec(both),
+                     tt_test_dir());
+    ck_assert_msg(code == 1, "exit code %d: %s", code, output);
+    has("annot write");
+    ck_assert_int_eq(run(both, "", "full"), 0);
+    ck_assert_int_eq(run(both, "", "roomy"), 0);
+    same_results("full", "roomy");
+}
+END_TEST
+
+START_TEST(an_attack_that_crashes_is_listed_and_the_others_are_scored)
+{
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: crash}\n", "", "crash"), 1);
+    has("failed:");
+    has("rogue on target: measuring on target: attack rogue, measuring: killed by signal 6");
+    has("its messages are in ");
+    has("  loss  ");
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: hang}\n", "limits.answer_s=0.5", "hang"), 1);
+    has("gave no answer within its time limit");
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: nan}\n", "", "nan"), 1);
+    has("feature x of sample");
+}
+END_TEST
+
+START_TEST(a_model_host_that_dies_fails_its_steps_and_a_new_run_resumes_them)
+{
+    ck_assert_int_eq(run(both, "models.control.crash_after=7", "host"), 1);
+    has("model control: killed by signal 6");
+    has("loss on control");
+    ck_assert_int_eq(run(both, "models.control.crash_after=0", "host"), 0);
+    ck_assert_int_eq(run(both, "models.control.crash_after=0", "sound"), 0);
+    same_results("host", "sound");
+}
+END_TEST
+
+START_TEST(what_only_scoring_reads_is_changed_without_measuring_again)
+{
+    ck_assert_int_eq(run(both, "", "again"), 0);
+    has("measuring");
+    ck_assert_int_eq(run(both, "attacks.clid.alpha=0.5", "again"), 0);
+    lacks("measuring");
+    has("alpha 0.5");
+    ck_assert_int_eq(run(both, "attacks.clid.t_mid=300", "again"), 0);
+    has("measuring");
+}
+END_TEST
+
+START_TEST(the_threat_model_is_enforced_before_any_work)
+{
+    ck_assert_int_eq(run(both, "threat_model.access=black-box", "refused"), 3);
+    has("attacks.loss needs encode, text, predict, which threat_model.access does not grant");
+    ck_assert_int_eq(run(both, "threat_model.captions=unknown", "refused"), 3);
+    has("needs the captions");
+    ck_assert_int_eq(shell("'" PROGRAM "' validate '%s'" OPTIONS "threat_model.access=black-box", spec(both)),
+                     3);
+}
+END_TEST
+
+START_TEST(a_bad_spec_has_exit_code_2_and_names_the_place)
+{
+    ck_assert_int_eq(run("  clid: {alpha: 1.4}\n", "", "bad"), 2);
+    has("spec.yaml:14:17: attacks.clid.alpha is 1.4: must be between 0 and 1");
+    ck_assert_int_eq(run("  clyd: {}\n", "", "bad"), 2);
+    has("clid");
+    ck_assert_int_eq(run(both, "members=faces.sen", "bad"), 2);
+    has("did you mean 'seen'?");
+    ck_assert_int_eq(shell("'" PROGRAM "' run /nowhere/spec.yaml"), 2);
+    has("/nowhere/spec.yaml");
+    ck_assert_int_eq(shell("'" PROGRAM "' run"), 2);
+    has("needs a spec");
+    ck_assert_int_eq(shell("'" PROGRAM "' run a.yaml b.yaml"), 2);
+}
+END_TEST
+
+START_TEST(a_folder_in_use_is_refused)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s", spec(both));
+    ck_assert_int_eq(shell("('" PROGRAM "' run '%s' --out '%s/busy' --quiet" OPTIONS
+                           "models.target.delay_us=20000 >/dev/null &) ; sleep 0.5; '" PROGRAM
+                           "' run '%s' --out '%s/busy'" OPTIONS,
+                           path, tt_test_dir(), path, tt_test_dir()),
+                     1);
+    has("another run is at work in this folder");
+}
+END_TEST
+
+START_TEST(calibration_on_a_split_judges_the_rest_and_says_so)
+{
+    ck_assert_int_eq(run("  clid: {calibration: split, calibration_part: 0.25}\n", "", "split"), 0);
+    has("15 members, 15 non-members");
+    has("split (stronger attacker");
+    ck_assert_int_eq(run("  clid: {calibration: none}\n", "", "none"), 0);
+    has("(optimistic)");
+}
+END_TEST
+
+START_TEST(validate_says_what_would_run)
+{
+    ck_assert_int_eq(shell("'" PROGRAM "' validate '%s'" OPTIONS, spec(both)), 0);
+    has("clid             15 queries a sample, 5 features; needs encode, text, predict and captions; "
+        "calibration: shadow");
+    has("measured: loss on target, loss on shadow, loss on control, clid on target");
+    has("is valid");
+    ck_assert_int_eq(shell("'" PROGRAM "' run --help"), 0);
+    has("Exit code: 0 done");
+}
+END_TEST
+
+Suite *tt_test_suite(void)
+{
+    Suite *suite = suite_create("run");
+    TCase *tc = tcase_create("run");
+    tcase_set_timeout(tc, 120 + 2 * kills());
+    tcase_add_test(tc, a_run_prints_its_table_and_writes_the_same_bytes_in_one_process);
+    tcase_add_test(tc, killed_again_and_again_it_resumes_and_the_results_are_the_same_bytes);
+    tcase_add_test(tc, interrupted_it_says_how_to_go_on_and_the_same_command_does);
+    tcase_add_test(tc, a_full_disk_is_said_and_the_run_goes_on_from_there);
+    tcase_add_test(tc, an_attack_that_crashes_is_listed_and_the_others_are_scored);
+    tcase_add_test(tc, a_model_host_that_dies_fails_its_steps_and_a_new_run_resumes_them);
+    tcase_add_test(tc, what_only_scoring_reads_is_changed_without_measuring_again);
+    tcase_add_test(tc, the_threat_model_is_enforced_before_any_work);
+    tcase_add_test(tc, a_bad_spec_has_exit_code_2_and_names_the_place);
+    tcase_add_test(tc, a_folder_in_use_is_refused);
+    tcase_add_test(tc, calibration_on_a_split_judges_the_rest_and_says_so);
+    tcase_add_test(tc, validate_says_what_would_run);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
