@@ -1,6 +1,7 @@
 /* Images of a tiny Stable Diffusion with hash weights, for one seed equal to those that diffusers made of it
  * (tests/golden/pipeline, by tools/make_pipeline_golden.py): all samplers, guidance, negative prompts, sizes,
  * image to image and in-painting. */
+#include "base/file.h"
 #include "formats/image.h"
 #include "support/checkpoints.h"
 #include "support/test.h"
@@ -10,11 +11,16 @@
 
 static tt_error err;
 static tt_test_target t;
+static const char *golden, *prompt_text;
+static uint32_t steps;
 
 static void open_model(const char *more)
 {
     char json[4096], dir[512];
     err = (tt_error){0};
+    golden = TT_TEST_CONFIGS;
+    prompt_text = "a portrait of a woman";
+    steps = 10;
     snprintf(dir, sizeof dir, "%s/model", tt_test_dir());
     tt_test_checkpoint(TT_TEST_CONFIGS, dir, NULL);
     snprintf(json, sizeof json, "{\"path\": \"%s\"%s}", dir, more);
@@ -35,7 +41,7 @@ static tt_pixels read_png(const char *name)
 {
     char path[512];
     tt_pixels p;
-    snprintf(path, sizeof path, TT_TEST_CONFIGS "/%s.png", name);
+    snprintf(path, sizeof path, "%s/%s.png", golden, name);
     tt_ok(tt_image_read(path, NULL, &p, NULL, &err), &err);
     return p;
 }
@@ -44,11 +50,11 @@ static tt_pixels read_png(const char *name)
  * a value at the edge between two levels may go to the other side. */
 static void expect(const char *name, tt_generate request, uint32_t index)
 {
-    static tt_text_piece prompt = {.text = "a portrait of a woman"};
+    tt_text_piece prompt = {.text = prompt_text};
     tt_pixels images[3] = {0}, want = read_png(name);
     request.size = sizeof request;
     request.prompt = (tt_text){&prompt, 1};
-    request.steps = 10;
+    request.steps = steps;
     if (request.guidance == 0) request.guidance = 7.5;
     if (request.images == 0) request.images = 1;
     tt_ok(t.plugin->generate(t.self, &request, images, NULL, NULL, &err), &err);
@@ -117,6 +123,37 @@ START_TEST(a_lora_of_both_networks_at_half_strength_is_diffusers)
 }
 END_TEST
 
+/* The embedded world's target, trained and in f16, as a person would use it. */
+START_TEST(images_of_the_embedded_target_are_diffusers)
+{
+    const char model[] = TT_SOURCE_DIR "/configs/models/embedded/target";
+    if (!tt_dir_exists(model)) {
+        printf("skipped: %s is not there\n", model);
+        return;
+    }
+    tt_test_target_close(&t);
+    tt_ok(tt_test_target_open(&t, "{\"path\": \"" TT_SOURCE_DIR "/configs/models/embedded/target\"}",
+                              tt_test_backend(), 1, &err),
+          &err);
+    golden = TT_SOURCE_DIR "/tests/golden/embedded"; /* by tools/make_embedded_golden.py: to be run again when
+                                                        the model changes */
+    prompt_text = "a north headshot of clara berg, happy young, long face, dark skin, tied brown hair, green "
+                  "background";
+    steps = 20;
+    expect("ddim", (tt_generate){.seed = 1, .sampler = TT_SAMPLER_DDIM}, 0);
+    expect("pndm", (tt_generate){.seed = 1}, 0);
+    expect("euler", (tt_generate){.seed = 1, .sampler = TT_SAMPLER_EULER}, 0);
+    expect("dpmpp_2m", (tt_generate){.seed = 1, .sampler = TT_SAMPLER_DPMPP_2M}, 0);
+    tt_pixels init = read_png("ddim"), mask = read_png("mask");
+    expect("vary", (tt_generate){.seed = 1, .sampler = TT_SAMPLER_DDIM, .init = &init, .strength = 0.6}, 0);
+    expect("repaint",
+           (tt_generate){.seed = 1, .sampler = TT_SAMPLER_DDIM, .init = &init, .mask = &mask, .strength = 1},
+           0);
+    tt_free(init.rgb);
+    tt_free(mask.rgb);
+}
+END_TEST
+
 Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("pipeline");
@@ -128,6 +165,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, image_to_image_is_diffusers);
     tcase_add_test(tc, in_painting_is_diffusers);
     tcase_add_test(tc, a_lora_of_both_networks_at_half_strength_is_diffusers);
+    tcase_add_test(tc, images_of_the_embedded_target_are_diffusers);
     suite_add_tcase(suite, tc);
     return suite;
 }
