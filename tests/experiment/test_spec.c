@@ -1,0 +1,241 @@
+/* The spec language: what is read, what is refused and with which words. */
+#include "base/file.h"
+#include "experiment/spec.h"
+#include "support/test.h"
+
+#include <string.h>
+
+static tt_error err;
+static tt_registry *registry;
+static tt_plugin_source source;
+
+static void setup(void)
+{
+    static const char *const dirs[] = {TT_BUILD_DIR "/tests/fixtures"};
+    err = (tt_error){0};
+    tt_ok(tt_registry_open(dirs, 1, &registry, &err), &err);
+    source = tt_plugin_source_registry(registry);
+}
+
+static void teardown(void)
+{
+    tt_registry_close(registry);
+}
+
+static const char *file(const char *text, size_t size)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/s.yaml", tt_test_dir());
+    tt_ok(tt_file_write(path, text, size, &err), &err);
+    return path;
+}
+
+static const char good[] = "version: 1\n"
+                           "data:\n"
+                           "  faces: {plugin: faces, splits: {seen: 20, held_out: 20, a: 5, b: 5}}\n"
+                           "models:\n"
+                           "  target: {plugin: toy}\n"
+                           "  shadow: {plugin: toy, weight: 0.5, members: faces.a, nonmembers: faces.b}\n"
+                           "  control: {plugin: toy}\n"
+                           "members: faces.seen\n"
+                           "nonmembers: faces.held_out\n"
+                           "threat_model: {access: [encode, text, predict]}\n"
+                           "attacks:\n"
+                           "  loss: {timesteps: [450]}\n"
+                           "  second: {plugin: clid, calibration: split}\n"
+                           "  clid:\n"
+                           "device: {backend: reference}\n";
+
+static tt_status load(const char *text, const char *const *overrides, size_t n, tt_spec **spec)
+{
+    return tt_spec_load(file(text, strlen(text)), overrides, n, &source, spec, &err);
+}
+
+START_TEST(a_spec_is_read_with_its_defaults)
+{
+    tt_spec *spec;
+    tt_ok(load(good, NULL, 0, &spec), &err);
+    ck_assert_uint_eq(spec->seed, 1);
+    ck_assert_uint_eq(spec->batch, 16);
+    ck_assert_uint_eq(spec->n_models, 3);
+    ck_assert_uint_eq(spec->access, TT_CAP_ENCODE | TT_CAP_TEXT | TT_CAP_PREDICT);
+    ck_assert(spec->captions_known);
+    ck_assert_str_eq(spec->members.split, "seen");
+    const tt_spec_model *shadow = tt_spec_model_of(spec, "shadow"),
+                        *control = tt_spec_model_of(spec, "control");
+    ck_assert_str_eq(shadow->members.split, "a");
+    ck_assert_str_eq(control->nonmembers.split, "held_out");
+    ck_assert_ptr_null(tt_spec_model_of(spec, "reference"));
+    ck_assert_uint_eq(spec->n_attacks, 3);
+    ck_assert_int_eq(spec->attacks[0].calibration, TT_CALIBRATION_SHADOW);
+    ck_assert_int_eq(spec->attacks[1].calibration, TT_CALIBRATION_SPLIT);
+    ck_assert_str_eq(spec->attacks[1].plugin.info->name, "clid");
+    ck_assert_str_eq(spec->attacks[2].name, "clid");
+    ck_assert(spec->data[0].apply_orientation && !spec->data[0].disjoint_identities);
+    tt_spec_free(spec);
+}
+END_TEST
+
+START_TEST(the_resolved_spec_read_again_resolves_to_itself)
+{
+    tt_spec *spec, *again;
+    tt_ok(load(good, NULL, 0, &spec), &err);
+    ck_assert_ptr_nonnull(strstr(spec->resolved, "\"t_mid\":450"));
+    ck_assert_ptr_nonnull(strstr(spec->resolved, "\"calibration_part\":0.5"));
+    tt_ok(load(spec->resolved, NULL, 0, &again), &err);
+    ck_assert_str_eq(spec->resolved, again->resolved);
+    tt_spec_free(spec);
+    tt_spec_free(again);
+}
+END_TEST
+
+START_TEST(overrides_change_and_add_keys_and_are_named_in_errors)
+{
+    tt_spec *spec;
+    const char *some[] = {"seed=7", "attacks.clid.alpha=0.5", "data.faces.splits.seen=21",
+                          "limits.answer_s=9", "attacks.third.plugin=loss"};
+    tt_ok(load(good, some, 5, &spec), &err);
+    ck_assert_uint_eq(spec->seed, 7);
+    ck_assert_double_eq(spec->time_limit_s, 9);
+    ck_assert_uint_eq(spec->n_attacks, 4);
+    ck_assert_ptr_nonnull(strstr(spec->resolved, "\"alpha\":0.5"));
+    ck_assert_ptr_nonnull(strstr(spec->resolved, "\"seen\":21"));
+    tt_spec_free(spec);
+    static const struct {
+        const char *override, *message;
+    } bad[] = {
+        {"attacks.clid.alpha=1.4",
+         "override attacks.clid.alpha=1.4:1:1: attacks.clid.alpha is 1.4: must be between"},
+        {"attacks..alpha=1", "a key between its dots is empty"},
+        {"seed.x=1", "'seed' is a"},
+        {"nonsense", "write key=value"},
+        {"seed=[1", "override seed=[1:"},
+        {"sed=1", "sed is no key of a spec: did you mean 'seed'?"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char with_seed[2048];
+        snprintf(with_seed, sizeof with_seed, "seed: 1\n%s", good);
+        tt_fails(load(with_seed, &bad[i].override, 1, &spec), TT_ERR_INVALID, bad[i].message, &err);
+    }
+}
+END_TEST
+
+/* `good` with `old` replaced. */
+static const char *with(const char *old, const char *new)
+{
+    static char text[4096];
+    const char *at = strstr(good, old);
+    ck_assert_ptr_nonnull(at);
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - good), good, new, at + strlen(old));
+    return text;
+}
+
+START_TEST(every_wrong_thing_is_refused_with_its_place_and_what_to_do)
+{
+    static const struct {
+        const char *old, *new;
+        tt_status status;
+        const char *message;
+    } cases[] = {
+        {"version: 1", "version: 2", TT_ERR_INVALID,
+         "s.yaml:1:10: version is 2: must be an integer between 1 and 1"},
+        {"version: 1\n", "", TT_ERR_INVALID, "version is missing"},
+        {"members: faces.seen", "mebmers: faces.seen", TT_ERR_INVALID,
+         "s.yaml:8:1: mebmers is no key of a spec: did you mean 'members'?"},
+        {"loss: {timesteps", "loss: {timestep", TT_ERR_INVALID, "timesteps"},
+        {"[450]", "[1450]", TT_ERR_INVALID, "s.yaml:12:22: attacks.loss.timesteps"},
+        {"[450]", "soon", TT_ERR_INVALID, "attacks.loss.timesteps is soon"},
+        {"device: {backend: reference}", "device: {backend: abacus}", TT_ERR_NOT_FOUND,
+         "s.yaml:15:19: device.backend: "},
+        {"{plugin: toy}", "{plugin: toi}", TT_ERR_NOT_FOUND, "toy"},
+        {"{plugin: toy}", "{}", TT_ERR_INVALID, "models.target.plugin is missing"},
+        {"{plugin: toy}", "7", TT_ERR_INVALID, "models.target is a"},
+        {"  target: {plugin: toy}", "  targed: {plugin: toy}", TT_ERR_INVALID, "models.target is missing"},
+        {"members: faces.a", "members: face.a", TT_ERR_INVALID,
+         "there is no data set 'face': did you mean 'faces'?"},
+        {"members: faces.a", "members: faces", TT_ERR_INVALID, "must be DATASET.SPLIT"},
+        {"members: faces.a, nonmembers: faces.b", "members: faces.a", TT_ERR_INVALID,
+         "models.shadow.nonmembers is missing"},
+        {"nonmembers: faces.b", "nonmembers: faces.a", TT_ERR_INVALID,
+         "the same split as models.shadow.members"},
+        {"  control: {plugin: toy}", "  control: {plugin: toy, members: faces.a}", TT_ERR_INVALID,
+         "are the spec's own"},
+        {"[encode, text, predict]", "grey-bocks", TT_ERR_INVALID, "did you mean 'grey-box'?"},
+        {"{access: [encode, text, predict]}", "{captions: known}", TT_ERR_INVALID,
+         "threat_model.access is missing"},
+        {"predict]}", "predict], captions: perhaps}", TT_ERR_INVALID, "must be one of unknown, known"},
+        {"calibration: split", "calibration: shadows", TT_ERR_INVALID, "must be one of none, split, shadow"},
+        {"calibration: split", "calibration_part: 1", TT_ERR_INVALID,
+         "must be a number between 0.01 and 0.99"},
+        {"splits: {seen", "splits: {seen: 1, seen", TT_ERR_INVALID, "key 'seen' is there twice"},
+        {"splits: {seen", "transforms: {}, splits: {seen", TT_ERR_INVALID, "must be a list of maps"},
+        {"plugin: faces,", "plugin: faces, disjoint: names,", TT_ERR_INVALID,
+         "must be one of pixels, identity"},
+        {"  second:", "  a/b:", TT_ERR_INVALID, "a name is 1 to 48 letters"},
+        {"attacks:\n", "attacks: {}\nlimits:\n", TT_ERR_INVALID, "attacks is missing: name at least one"},
+        {"version: 1", "[1, 2]", TT_ERR_INVALID, "s.yaml:"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tt_spec *spec;
+        err = (tt_error){0};
+        tt_status s = load(with(cases[i].old, cases[i].new), NULL, 0, &spec);
+        ck_assert_msg(s == cases[i].status && strstr(err.message, cases[i].message),
+                      "case %zu (%s): status %d, message '%s'", i, cases[i].new, s, err.message);
+    }
+}
+END_TEST
+
+START_TEST(a_shadow_without_known_images_calibrates_nothing)
+{
+    tt_spec *spec;
+    const char *text = with("members: faces.a, nonmembers: faces.b", "weight: 0.5");
+    char only[4096];
+    snprintf(only, sizeof only, "%s", text);
+    char *at = strstr(only, "weight: 0.5, weight: 0.5");
+    ck_assert_ptr_nonnull(at);
+    memmove(at, at + 13, strlen(at + 13) + 1);
+    tt_ok(load(only, NULL, 0, &spec), &err);
+    ck_assert_int_eq(spec->attacks[0].calibration, TT_CALIBRATION_NONE);
+    tt_spec_free(spec);
+    const char *override = "attacks.clid.calibration=shadow";
+    tt_fails(load(only, &override, 1, &spec), TT_ERR_INVALID, "no models.shadow with members", &err);
+}
+END_TEST
+
+START_TEST(hostile_and_broken_files_are_refused)
+{
+    tt_spec *spec;
+    tt_fails(tt_spec_load("/nowhere/s.yaml", NULL, 0, &source, &spec, &err), TT_ERR_NOT_FOUND,
+             "/nowhere/s.yaml", &err);
+    tt_fails(load("", NULL, 0, &spec), TT_ERR_INVALID, "is empty", &err);
+    tt_fails(load("- a\n- b\n", NULL, 0, &spec), TT_ERR_INVALID, "a spec is a map of keys", &err);
+    tt_fails(load("version: [1\n", NULL, 0, &spec), TT_ERR_INVALID, "s.yaml:", &err);
+    tt_fails(load("a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+                  "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
+                  NULL, 0, &spec),
+             TT_ERR_INVALID, "alias", &err);
+    size_t size = (size_t)20 << 20;
+    char *large = tt_alloc(size);
+    ck_assert_ptr_nonnull(large);
+    memset(large, '#', size);
+    tt_status s = tt_spec_load(file(large, size), NULL, 0, &source, &spec, &err);
+    tt_free(large);
+    ck_assert_int_ne(s, TT_OK);
+    ck_assert_msg(strstr(err.message, "s.yaml") != NULL, "%s", err.message);
+}
+END_TEST
+
+Suite *tt_test_suite(void)
+{
+    Suite *suite = suite_create("spec");
+    TCase *tc = tcase_create("spec");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_spec_is_read_with_its_defaults);
+    tcase_add_test(tc, the_resolved_spec_read_again_resolves_to_itself);
+    tcase_add_test(tc, overrides_change_and_add_keys_and_are_named_in_errors);
+    tcase_add_test(tc, every_wrong_thing_is_refused_with_its_place_and_what_to_do);
+    tcase_add_test(tc, a_shadow_without_known_images_calibrates_nothing);
+    tcase_add_test(tc, hostile_and_broken_files_are_refused);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
