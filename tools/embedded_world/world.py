@@ -16,6 +16,8 @@ POOLS = {
     "shadow_seen": ("both", 200),
     "shadow_held_out": ("both", 200),
 }
+# For sweep.py alone, exported with institution `both`: what the recipe of target and shadow was chosen on.
+SWEEP_POOLS = {"tune_a": 21, "tune_b": 22}  # name: seed; NAME_seen and NAME_held_out, 200 images each
 # Fixed before any result was seen.
 SEEDS = {"vae": 11, "base": 12, "target": 13, "shadow": 14}
 MEASURE_SEED = 1  # `seed` of the quickstart's spec
