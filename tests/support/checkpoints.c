@@ -127,6 +127,14 @@ static tt_status record(tt_weight_source *self, const char *name, tt_weight_view
     *v = (tt_tensor_view){.name = tt_arena_strdup(r->arena, name), .rank = view->rank};
     for (int i = 0; i < view->rank; i++)
         v->shape[i] = view->shape[i];
+    /* what is asked for as a matrix but stored as a 1x1 convolution in SD1.x */
+    static const char *const convolutions[] = {".proj_in.weight", ".proj_out.weight", ".conv_shortcut.weight",
+                                               "quant_conv.weight"};
+    for (size_t i = 0; i < sizeof convolutions / sizeof *convolutions; i++)
+        if (view->rank == 2 && strstr(name, convolutions[i])) {
+            v->rank = 4;
+            v->shape[2] = v->shape[3] = 1;
+        }
     view->type = TT_F32;
     view->data = r->zeros;
     return TT_OK;

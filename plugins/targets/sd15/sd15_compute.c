@@ -21,25 +21,40 @@ static void sample_posterior(float *mean, const float *logvar, const float *nois
     }
 }
 
+/* Images encoded at once: the widest activations of a chunk stay near 32 million elements, one image of 512
+ * pixels. Chunks are invisible in results. */
+static uint32_t encode_chunk(const sd15_target *t, size_t pixels)
+{
+    size_t width = (size_t)tt_vae_get_config(t->vae)->block_out_channels[0];
+    size_t n = ((size_t)1 << 25) / (pixels * width);
+    return n < 1 ? 1 : n > 32 ? 32 : (uint32_t)n;
+}
+
 tt_status sd15_encode_sized(sd15_target *t, uint32_t n, const tt_pixels *images, const float *noise,
                             float *latents, tt_error *err)
 {
     uint32_t width = images[0].width, height = images[0].height;
     size_t image = 3 * (size_t)width * height;
     size_t latent = (size_t)t->channels * (width / (uint32_t)t->factor) * (height / (uint32_t)t->factor);
-    float *chw = tt_alloc_array(image * n, sizeof *chw);
-    float *logvar = tt_alloc_array(latent * n, sizeof *logvar);
+    uint32_t chunk = encode_chunk(t, (size_t)width * height);
+    float *chw = tt_alloc_array(image * chunk, sizeof *chw);
+    float *logvar = tt_alloc_array(latent * chunk, sizeof *logvar);
     tt_status s =
-        chw && logvar ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "encode: out of memory for %u images", n);
-    for (uint32_t i = 0; i < n && !s; i++) {
-        if (images[i].width != width || images[i].height != height)
-            s = tt_fail(err, TT_ERR_INVALID, "encode: image %u is %ux%u, the first is %ux%u", i,
-                        images[i].width, images[i].height, width, height);
-        else
-            tt_pixels_to_chw(&images[i], chw + i * image);
+        chw && logvar ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "encode: out of memory for %u images", chunk);
+    for (uint32_t at = 0; at < n && !s; at += chunk) {
+        uint32_t m = n - at < chunk ? n - at : chunk;
+        for (uint32_t i = 0; i < m && !s; i++) {
+            const tt_pixels *p = &images[at + i];
+            if (p->width != width || p->height != height)
+                s = tt_fail(err, TT_ERR_INVALID, "encode: image %u is %ux%u, the first is %ux%u", at + i,
+                            p->width, p->height, width, height);
+            else
+                tt_pixels_to_chw(p, chw + i * image);
+        }
+        float *mean = latents + at * latent;
+        if (!s) s = tt_vae_encode(t->vae, (int)m, (int)height, (int)width, chw, mean, logvar, err);
+        if (!s) sample_posterior(mean, logvar, noise ? noise + at * latent : NULL, t->scaling, latent * m);
     }
-    if (!s) s = tt_vae_encode(t->vae, (int)n, (int)height, (int)width, chw, latents, logvar, err);
-    if (!s) sample_posterior(latents, logvar, noise, t->scaling, latent * n);
     tt_free(chw);
     tt_free(logvar);
     return s;
