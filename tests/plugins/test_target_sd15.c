@@ -1,5 +1,6 @@
 /* The target sd15 on a tiny model with hash weights: the same bits however its files are laid out, whatever
  * shares a batch, in a host process or by a direct call. */
+#include "base/file.h"
 #include "base/rng.h"
 #include "formats/image.h"
 #include "runtime/protocol.h"
@@ -202,6 +203,38 @@ START_TEST(bf16_arithmetic_is_near_f32)
     }
     free(got);
     free(want);
+}
+END_TEST
+
+/* The network's output is taken as v or as the clean latent where the scheduler's config says so
+ * (models-sampling 7.2): ε = √ᾱ·v + √(1−ᾱ)·x, ε = (x − √ᾱ·z)/√(1−ᾱ). */
+START_TEST(epsilon_follows_from_v_and_from_the_clean_latent)
+{
+    static const char *const types[] = {"v_prediction", "sample"};
+    const char *dir = model_dir("plain", NULL);
+    char path[600], config[512], hex[65];
+    float *raw = numbers_of(dir, "", hex), *x = raw + TOKENS * WIDTH, *y = raw + NUMBERS - LATENT;
+    snprintf(path, sizeof path, "%s/scheduler/scheduler_config.json", dir);
+    for (int k = 0; k < 2; k++) {
+        snprintf(
+            config, sizeof config,
+            "{\"_class_name\": \"PNDMScheduler\", \"beta_start\": 0.00085, \"beta_end\": 0.012, "
+            "\"beta_schedule\": \"scaled_linear\", \"skip_prk_steps\": true, \"prediction_type\": \"%s\"}",
+            types[k]);
+        tt_ok(tt_file_write(path, config, strlen(config), &err), &err);
+        tt_test_target t;
+        open_target(&t, dir, "", "reference");
+        double a = sqrt(t.info.alpha_bar[481]), b = sqrt(1 - t.info.alpha_bar[481]);
+        tt_test_target_close(&t);
+        float *got = numbers_of(dir, "", hex);
+        for (int i = 0; i < LATENT; i++) {
+            double want =
+                k == 0 ? a * (double)y[i] + b * (double)x[i] : ((double)x[i] - a * (double)y[i]) / b;
+            ck_assert_double_eq_tol((double)got[NUMBERS - LATENT + i], want, 1e-6); /* one rounding to f32 */
+        }
+        free(got);
+    }
+    free(raw);
 }
 END_TEST
 
@@ -571,6 +604,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, the_layout_of_the_files_changes_no_bit);
     tcase_add_test(tc, weights_may_be_stored_in_any_float_type);
     tcase_add_test(tc, bf16_arithmetic_is_near_f32);
+    tcase_add_test(tc, epsilon_follows_from_v_and_from_the_clean_latent);
     tcase_add_test(tc, a_pytorch_file_gives_the_bits_of_safetensors);
     tcase_add_test(tc, a_lora_of_scale_0_changes_nothing_and_of_scale_1_something);
     tcase_add_test(tc, the_tokenizer_may_be_tokenizer_json_alone);
