@@ -53,7 +53,7 @@ int main(int argc, char **argv)
     /* Before a backend brings OpenMP in, which reads this once: threads that wait for each other spin for
      * microseconds, then sleep. Spinning for milliseconds, the default, costs ten times the work as soon as
      * another program wants a processor. */
-    setenv("GOMP_SPINCOUNT", "10000", 0);
+    setenv("GOMP_SPINCOUNT", "1000", 0);
     if (argc < 2) {
         usage(stderr);
         return TT_EXIT_BAD_SPEC;

@@ -54,7 +54,7 @@ static tt_status open_cpu(const tt_device_options *options, void **self, tt_erro
     c->k = kernels_for(c->isa);
     dnn_limit_isa(c->isa);
     c->blas = blas_open(c->isa);
-    tt_status status = dnn_open(&c->dnn, err);
+    tt_status status = dnn_open(c->threads, &c->dnn, err);
     if (status) {
         close_cpu(c);
         return status;

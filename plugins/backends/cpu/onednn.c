@@ -1,6 +1,7 @@
 #include "onednn.h"
 
 #include "base/mem.h"
+#include "parallel.h"
 
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
@@ -129,6 +130,7 @@ struct dnn {
     size_t n;
     void *scratch; /* shared by all primitives: one runs at a time */
     size_t scratch_bytes;
+    int threads;
 };
 
 struct dnn_weights {
@@ -160,11 +162,12 @@ const char *dnn_version(void)
     return text;
 }
 
-tt_status dnn_open(dnn **out, tt_error *err)
+tt_status dnn_open(int threads, dnn **out, tt_error *err)
 {
     dnn *d = tt_alloc_zero(sizeof *d);
     *out = d;
     if (!d) return tt_fail(err, TT_ERR_MEMORY, "oneDNN: out of memory");
+    d->threads = threads;
     d->primitives = tt_alloc_array(MAX_PRIMITIVES, sizeof *d->primitives);
     dnnl_status_t s = d->primitives ? dnnl_engine_create(&d->engine, dnnl_cpu, 0) : dnnl_out_of_memory;
     if (s == dnnl_success) s = dnnl_stream_create(&d->stream, d->engine, dnnl_stream_default_flags);
@@ -282,6 +285,17 @@ static bool is_plain_loops(dnnl_primitive_desc_t pd)
     const char *name = "";
     return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) == dnnl_success &&
            strncmp(name, "ref", 3) == 0;
+}
+
+/* Below this two threads would spend as long meeting as multiplying: and wait for each other for milliseconds
+ * when another program has one of the processors. Depends on the problem alone, as results may. */
+#define ALONE_FLOP 4e6
+
+static void choose_threads(const dnn *d, const dnn_problem *p)
+{
+    double outputs = (double)p->out * (double)(p->conv ? p->out_height * p->out_width : p->rows);
+    double each = 2.0 * (double)p->in * (double)(p->conv ? p->kernel_height * p->kernel_width : 1);
+    cpu_set_threads(outputs * each < ALONE_FLOP ? 1 : d->threads);
 }
 
 static dnnl_status_t build(dnn *d, const dnn_problem *p, const dnn_weights *w, primitive *out)
@@ -456,9 +470,11 @@ tt_status dnn_run(dnn *d, const dnn_problem *problem, dnn_weights *w, const void
 {
     primitive *p;
     dnnl_memory_t weights = NULL;
+    choose_threads(d, problem); /* oneDNN cuts work for as many as it sees here, both times */
     dnnl_status_t s = find(d, problem, w, &p);
     if (s == dnnl_success) s = laid_out(d, p, w, &weights);
     if (s == dnnl_success) s = execute(d, p, weights, x, bias, y);
+    cpu_set_threads(d->threads);
     if (s == dnnl_success) return TT_OK;
     return failed(s, problem->conv ? "convolution" : "matrix product", err);
 }

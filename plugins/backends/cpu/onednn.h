@@ -34,7 +34,8 @@ void dnn_limit_isa(cpu_isa isa);
 /* "oneDNN 2.6.3" */
 const char *dnn_version(void);
 
-tt_status dnn_open(dnn **d, tt_error *err);
+/* threads: for large products; small ones take one. */
+tt_status dnn_open(int threads, dnn **d, tt_error *err);
 void dnn_close(dnn *d);
 
 /* Copies weights (as files have them, aligned to their elements) into the layout that oneDNN likes best for
