@@ -1,7 +1,7 @@
 /* Every backend plugin against the reference backend, operation by operation, over the shapes and types of
  * the networks and over awkward ones; and what every backend owes: a row's bits depend on nothing but the
  * row. The cpu backend runs once for each of its instruction sets. */
-#include "plugin/registry.h"
+#include "support/subjects.h"
 #include "support/test.h"
 #include "telltale/backend.h"
 
@@ -12,29 +12,11 @@
 
 static tt_error err;
 
-/* What is tested: a backend, and for cpu the kernels that it is told to take. */
-static const struct {
-    const char *backend, *isa;
-} subjects[] = {
-    {"cpu", "avx512_bf16"}, {"cpu", "avx512"}, {"cpu", "avx2"}, {"cpu", "generic"}, {"cuda", NULL}};
-#define N_SUBJECTS ((int)(sizeof subjects / sizeof *subjects))
-
-static tt_registry *registry;
-
-/* NULL: not built, or not usable here */
-static tt_device *open_subject(int i, int threads)
-{
-    const tt_registered *found;
-    if (subjects[i].isa) setenv("TELLTALE_CPU_ISA", subjects[i].isa, 1);
-    if (!registry) tt_ok(tt_registry_open(NULL, 0, &registry, &err), &err);
-    if (tt_registry_find(registry, TT_KIND_BACKEND, subjects[i].backend, &found, &err)) return NULL;
-    const tt_backend *b = found->table;
-    if (b->unavailable && b->unavailable()) return NULL;
-    tt_device *device;
-    tt_device_options options = {.size = sizeof options, .threads = threads};
-    tt_ok(tt_device_open(b, &options, &device, &err), &err);
-    return device;
-}
+#ifdef TT_SANITIZE
+#define TT_SANITIZED 1
+#else
+#define TT_SANITIZED 0
+#endif
 
 /* ---- one operation, described so that it can be built on any device ---- */
 
@@ -58,17 +40,6 @@ typedef struct test_case {
     int64_t row0; /* fill as if the batch began here: for batch invariance */
 } test_case;
 
-static float noise(uint64_t stream, uint64_t i)
-{
-    uint64_t x = stream * 0x9e3779b97f4a7c15u + i;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    x ^= x >> 31;
-    /* uniform of variance 1, with an outlier in 4096 */
-    float u = ((float)(x >> 40) * 0x1p-24f - 0.5f) * 3.4641016f;
-    return (x & 4095) == 0 ? 8 * u : u;
-}
-
 typedef struct built {
     tt_op op;
     tt_tensor in[3], out[2];
@@ -82,7 +53,7 @@ static void fill(tt_device *device, tt_tensor *t, uint64_t stream, int64_t first
     float *values = malloc((size_t)n * sizeof *values);
     int64_t at = first_row * (t->shape[0] ? n / t->shape[0] : 0);
     for (int64_t i = 0; i < n; i++)
-        values[i] = size * noise(stream, (uint64_t)(at + i));
+        values[i] = size * subject_noise(stream, (uint64_t)(at + i));
     tt_ok(tt_tensor_upload_f32(device, t, values, &err), &err);
     free(values);
 }
@@ -124,9 +95,9 @@ static void add_weights(tt_device *device, built *b, const test_case *c, tt_type
     float *weight = malloc((size_t)n * sizeof *weight), *bias = malloc((size_t)shape[0] * sizeof *bias);
     float size = rank == 1 ? 1 : 1 / sqrtf((float)n / (float)shape[0]);
     for (int64_t i = 0; i < n; i++)
-        weight[i] = size * noise(50, (uint64_t)i);
+        weight[i] = size * subject_noise(50, (uint64_t)i);
     for (int64_t i = 0; i < shape[0]; i++)
-        bias[i] = noise(60, (uint64_t)i);
+        bias[i] = subject_noise(60, (uint64_t)i);
     tt_weights w = {TT_F32, TT_F32, rank, {0}, weight, c->flags & NO_BIAS ? NULL : bias};
     memcpy(w.shape, shape, (size_t)rank * sizeof *shape);
     tt_ok(tt_pack(device, &b->op, &w, type, &b->packed, &err), &err);
@@ -408,7 +379,7 @@ static void compare(const test_case *c, tt_type type, const float *got, const fl
 
 START_TEST(every_operation_agrees_with_the_reference)
 {
-    tt_device *device = open_subject(_i, 2), *reference;
+    tt_device *device = subject_open(_i, 2), *reference;
     if (!device) return;
     tt_ok(tt_device_open(tt_backend_reference(), NULL, &reference, &err), &err);
     for (size_t i = 0; i < N_CASES; i++)
@@ -467,11 +438,12 @@ START_TEST(a_row_depends_on_neither_its_place_nor_its_neighbours)
         {TT_OP_CONV2D, {3, 8, 8, 256}, {128, 3, 1}, RESIDUAL | CHANNEL_BIAS, 1, 0},
         {TT_OP_CONV2D, {3, 8, 8, 320}, {320, 1, 1}, NONE, 0, 0},
     };
-    tt_device *device = open_subject(_i, 2);
+    tt_device *device = subject_open(_i, 2);
     if (!device) return;
     for (int t = 0; t < 2; t++) {
         tt_type type = t ? TT_BF16 : TT_F32;
-        for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        /* sanitizers slow this down twentyfold: there, not these */
+        for (size_t i = 0; !TT_SANITIZED && i < sizeof wide / sizeof *wide; i++)
             expect_batch_invariance(device, wide[i], type);
         for (size_t i = 0; i < N_CASES; i++) {
             test_case c = cases[i];
@@ -486,7 +458,7 @@ END_TEST
 
 START_TEST(the_same_call_gives_the_same_bits_again)
 {
-    tt_device *device = open_subject(_i, 2);
+    tt_device *device = subject_open(_i, 2);
     if (!device) return;
     for (size_t i = 0; i < N_CASES; i++) {
         int64_t n, n_maps;
@@ -507,7 +479,7 @@ START_TEST(activations_and_softmax_hold_at_the_ends_of_the_range)
     const float x[] = {-1e30f, -1000, -104, -88, -20, -5, -1e-30f, 0, 1e-30f, 5, 20, 88, 104, 1000, 1e30f};
     enum { N = sizeof x / sizeof *x };
     const int64_t shape[1] = {N};
-    tt_device *device = open_subject(_i, 1);
+    tt_device *device = subject_open(_i, 1);
     if (!device) return;
     tt_scope *scope;
     tt_ok(tt_scope_open(device, &scope, &err), &err);
@@ -540,7 +512,7 @@ END_TEST
 
 START_TEST(packed_weights_of_another_shape_or_operation_are_refused)
 {
-    tt_device *device = open_subject(_i, 1);
+    tt_device *device = subject_open(_i, 1);
     if (!device) return;
     tt_scope *scope;
     built b;
@@ -566,11 +538,11 @@ Suite *tt_test_suite(void)
     Suite *suite = suite_create("backend operations");
     TCase *tc = tcase_create("backend operations");
     tcase_set_timeout(tc, 600);
-    tcase_add_loop_test(tc, every_operation_agrees_with_the_reference, 0, N_SUBJECTS);
-    tcase_add_loop_test(tc, a_row_depends_on_neither_its_place_nor_its_neighbours, 0, N_SUBJECTS);
-    tcase_add_loop_test(tc, the_same_call_gives_the_same_bits_again, 0, N_SUBJECTS);
-    tcase_add_loop_test(tc, activations_and_softmax_hold_at_the_ends_of_the_range, 0, N_SUBJECTS);
-    tcase_add_loop_test(tc, packed_weights_of_another_shape_or_operation_are_refused, 0, N_SUBJECTS);
+    tcase_add_loop_test(tc, every_operation_agrees_with_the_reference, 0, SUBJECTS);
+    tcase_add_loop_test(tc, a_row_depends_on_neither_its_place_nor_its_neighbours, 0, SUBJECTS);
+    tcase_add_loop_test(tc, the_same_call_gives_the_same_bits_again, 0, SUBJECTS);
+    tcase_add_loop_test(tc, activations_and_softmax_hold_at_the_ends_of_the_range, 0, SUBJECTS);
+    tcase_add_loop_test(tc, packed_weights_of_another_shape_or_operation_are_refused, 0, SUBJECTS);
     suite_add_tcase(suite, tc);
     return suite;
 }
