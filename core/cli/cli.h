@@ -22,6 +22,7 @@ typedef struct tt_command {
 
 int tt_cmd_validate(int argc, char **argv);
 int tt_cmd_run(int argc, char **argv);
+int tt_cmd_report(int argc, char **argv);
 int tt_cmd_evaluate(int argc, char **argv);
 int tt_cmd_generate(int argc, char **argv);
 int tt_cmd_ls(int argc, char **argv);

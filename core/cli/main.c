@@ -11,6 +11,7 @@
 static const tt_command commands[] = {
     {"validate", "checks a spec and says what would run", tt_cmd_validate},
     {"run", "runs an experiment, or resumes it", tt_cmd_run},
+    {"report", "the table of a run", tt_cmd_report},
     {"evaluate", "metrics of a table of scores", tt_cmd_evaluate},
     {"generate", "images from a model", tt_cmd_generate},
     {"ls", "plugins that are found", tt_cmd_ls},

@@ -61,7 +61,7 @@ static void write_models(tt_hdf5_writer *w, const tt_results *r)
     }
 }
 
-static void write_features(tt_hdf5_writer *w, const tt_result_features *f)
+static void write_features(tt_hdf5_writer *w, const tt_result_features *f, size_t order)
 {
     char group[160], path[200];
     snprintf(group, sizeof group, "/features/%s/%s", f->attack, f->role);
@@ -73,6 +73,7 @@ static void write_features(tt_hdf5_writer *w, const tt_result_features *f)
     put_texts(w, path, f->n_columns, f->columns);
     snprintf(path, sizeof path, "%s/sample", group);
     tt_hdf5_put_u32(w, path, f->n, f->sample);
+    tt_hdf5_set_u64(w, group, "order", order);
     tt_hdf5_set_text(w, group, "key", f->key);
     tt_hdf5_set_u64(w, group, "predictions", f->attributed.predictions);
     tt_hdf5_set_u64(w, group, "encodes", f->attributed.encodes);
@@ -142,11 +143,12 @@ static void write_metrics(tt_hdf5_writer *w, const tt_result_scores *r, const ch
     tt_hdf5_put_f64(w, path, 2, dims, &rows[0][0]);
 }
 
-static void write_scores(tt_hdf5_writer *w, const tt_result_scores *r)
+static void write_scores(tt_hdf5_writer *w, const tt_result_scores *r, size_t order)
 {
     char group[160], path[200];
     snprintf(group, sizeof group, "/scores/%s/%s", r->attack, r->role);
     tt_hdf5_group(w, group);
+    tt_hdf5_set_u64(w, group, "order", order);
     tt_hdf5_set_text(w, group, "plugin", r->plugin);
     tt_hdf5_set_u64(w, group, "revision", r->revision);
     tt_hdf5_set_text(w, group, "params", r->params);
@@ -206,10 +208,10 @@ tt_status tt_results_write(const tt_results *r, const char *path, tt_error *err)
     write_models(w, r);
     tt_hdf5_group(w, "/features");
     for (size_t i = 0; i < r->n_features; i++)
-        write_features(w, &r->features[i]);
+        write_features(w, &r->features[i], i);
     tt_hdf5_group(w, "/scores");
     for (size_t i = 0; i < r->n_scores; i++)
-        write_scores(w, &r->scores[i]);
+        write_scores(w, &r->scores[i], i);
     write_comparisons(w, r);
     tt_status written = tt_hdf5_write(w, path, err);
     return s ? tt_fail(err, s, "%s", why.message) : written;

@@ -3,6 +3,8 @@
 #include "experiment/results.h"
 #include "formats/json.h"
 
+#include <string.h>
+
 static void put_meter(tt_buf *out, const tt_meter *m)
 {
     tt_buf_printf(
@@ -35,4 +37,65 @@ tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error 
                              : tt_file_write(path, out.data, out.size, err);
     tt_buf_free(&out);
     return s;
+}
+
+/* ---- reading ---- */
+
+static double real_of(const tt_node *map, const char *key)
+{
+    const tt_node *n = tt_node_get(map, key);
+    if (n && n->kind == TT_NODE_FLOAT) return n->value.real;
+    return n && n->kind == TT_NODE_INT ? (double)n->value.integer : 0;
+}
+
+static uint64_t count_of(const tt_node *map, const char *key)
+{
+    const tt_node *n = map ? tt_node_get(map, key) : NULL;
+    return n && n->kind == TT_NODE_INT && n->value.integer > 0 ? (uint64_t)n->value.integer : 0;
+}
+
+static const char *text_of(const tt_node *map, const char *key)
+{
+    const tt_node *n = tt_node_get(map, key);
+    return n && n->kind == TT_NODE_STRING ? n->text : "";
+}
+
+tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err)
+{
+    *info = (tt_run_info){.arena = tt_arena_create(0)};
+    if (!info->arena) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
+    tt_node *root = NULL;
+    tt_status s = tt_json_read(info->arena, path, (size_t)1 << 26, &root, err);
+    const tt_node *steps = s ? NULL : tt_node_get(root, "steps");
+    if (!s && (!steps || steps->kind != TT_NODE_LIST))
+        s = tt_fail(err, TT_ERR_FORMAT, "%s: is no run.json of telltale", path);
+    if (!s) info->steps = tt_arena_alloc_array(info->arena, steps->n_children, sizeof *info->steps);
+    if (!s && !info->steps) s = tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
+    if (s) {
+        tt_run_info_free(info);
+        return s;
+    }
+    info->build = text_of(root, "build");
+    info->host_name = text_of(root, "host");
+    info->seconds = real_of(root, "seconds");
+    info->resumed = (uint32_t)count_of(root, "resumed");
+    for (const tt_node *n = steps->children; n; n = n->next) {
+        const tt_node *executed = tt_node_get(n, "executed");
+        info->steps[info->n_steps++] =
+            (tt_run_step){.attack = text_of(n, "attack"),
+                          .role = text_of(n, "role"),
+                          .seconds = real_of(n, "seconds"),
+                          .executed = {.predictions = count_of(executed, "predictions"),
+                                       .encodes = count_of(executed, "encodes"),
+                                       .decodes = count_of(executed, "decodes"),
+                                       .texts = count_of(executed, "texts"),
+                                       .images = count_of(executed, "images")}};
+    }
+    return TT_OK;
+}
+
+void tt_run_info_free(tt_run_info *info)
+{
+    tt_arena_destroy(info->arena);
+    *info = (tt_run_info){0};
 }

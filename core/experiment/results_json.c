@@ -1,0 +1,101 @@
+/* The table of a run, for programs. */
+#include "experiment/results.h"
+#include "formats/json.h"
+
+#include <math.h>
+#include <string.h>
+
+static void number(tt_buf *out, const char *key, double v)
+{
+    if (isfinite(v))
+        tt_buf_printf(out, ", \"%s\": %.17g", key, v);
+    else
+        tt_buf_printf(out, ", \"%s\": null", key);
+}
+
+static void text(tt_buf *out, const char *key, const char *value)
+{
+    tt_buf_printf(out, ", \"%s\": ", key);
+    tt_json_quote(out, value);
+}
+
+static void interval(tt_buf *out, const char *key, tt_interval i)
+{
+    if (isfinite(i.low) && isfinite(i.high))
+        tt_buf_printf(out, ", \"%s\": [%.17g, %.17g]", key, i.low, i.high);
+    else
+        tt_buf_printf(out, ", \"%s\": null", key);
+}
+
+static void tprs(tt_buf *out, const tt_evaluation *e)
+{
+    tt_buf_printf(out, ", \"tpr_at_fpr\": [");
+    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++) {
+        const tt_tpr *t = &e->tpr[k];
+        tt_buf_printf(out, "%s{\"fpr\": %g, \"resolvable\": %s", k ? ", " : "", t->fpr_target,
+                      t->resolvable ? "true" : "false");
+        number(out, "tpr", t->tpr);
+        interval(out, "bootstrap", t->bootstrap);
+        interval(out, "clopper_pearson", t->interval);
+        tt_buf_printf(out, "}");
+    }
+    tt_buf_printf(out, "]");
+}
+
+static void scores(tt_buf *out, const tt_result_scores *r, const tt_run_info *info)
+{
+    tt_buf_printf(out, "{\"attack\": ");
+    tt_json_quote(out, r->attack);
+    text(out, "role", r->role);
+    text(out, "plugin", r->plugin);
+    text(out, "calibration", r->calibration);
+    text(out, "fitted", r->fitted);
+    number(out, "predictions_per_sample", r->predictions);
+    for (size_t i = 0; info && i < info->n_steps; i++)
+        if (strcmp(info->steps[i].attack, r->attack) == 0 && strcmp(info->steps[i].role, r->role) == 0)
+            number(out, "seconds", info->steps[i].seconds);
+    if (r->failure) {
+        text(out, "failure", r->failure);
+        tt_buf_printf(out, "}");
+        return;
+    }
+    const tt_evaluation *e = &r->evaluation;
+    tt_buf_printf(out, ", \"members\": %zu, \"nonmembers\": %zu", e->members, e->nonmembers);
+    number(out, "auc", e->auc.auc);
+    interval(out, "auc_logit", e->auc.logit);
+    interval(out, "auc_plain", e->auc.plain);
+    if (r->has_threshold) {
+        number(out, "threshold", r->threshold);
+        number(out, "asr", r->asr.accuracy);
+        interval(out, "asr_clopper_pearson", r->asr.interval);
+        interval(out, "asr_fitted", r->asr_fitted);
+    }
+    number(out, "best_accuracy_optimistic", e->best.accuracy);
+    tprs(out, e);
+    number(out, "tpr_at_1_percent_fpr_as_clid_prints_it", r->tpr_clid_compat);
+    tt_buf_printf(out, "}");
+}
+
+bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
+{
+    tt_buf_printf(out, "{\n  \"scores\": [");
+    for (size_t i = 0; i < r->n_scores; i++) {
+        tt_buf_printf(out, "%s\n    ", i ? "," : "");
+        scores(out, &r->scores[i], info);
+    }
+    tt_buf_printf(out, "\n  ],\n  \"comparisons\": [");
+    for (size_t i = 0; i < r->n_comparisons; i++) {
+        const tt_result_comparison *c = &r->comparisons[i];
+        tt_buf_printf(out, "%s\n    {\"role\": ", i ? "," : "");
+        tt_json_quote(out, c->role);
+        text(out, "attack_a", c->attack_a);
+        text(out, "attack_b", c->attack_b);
+        number(out, "difference", c->delong.difference);
+        interval(out, "interval", c->delong.interval);
+        number(out, "z", c->delong.z);
+        number(out, "p", c->delong.p);
+        tt_buf_printf(out, "}");
+    }
+    tt_buf_printf(out, "\n  ]\n}\n");
+    return !out->failed;
+}
