@@ -59,7 +59,7 @@ static void put_script(const tt_results *r, const char *role, tt_buf *script)
                   role, strcmp(role, "control") == 0 ? "control (never saw the data)" : role);
     put_curves(r, role, script);
     tt_buf_printf(script,
-                  "set logscale xy\nset format x '10^{%%T}'\nset format y '10^{%%T}'\nset key top left\n"
+                  "set logscale xy\nset format x '%%g'\nset format y '%%g'\nset key top left\n"
                   "plot [1e-3:1][1e-3:1] x with lines dt 2 lc rgb 'gray' title 'guessing'");
     put_curves(r, role, script);
     tt_buf_printf(script, "unset multiplot\n");

@@ -112,6 +112,32 @@ START_TEST(a_run_prints_its_table_and_writes_the_same_bytes_in_one_process)
 }
 END_TEST
 
+START_TEST(report_prints_a_run_again_and_says_what_is_missing)
+{
+    char table[8192], json[32];
+    ck_assert_int_eq(run(both, "", "told"), 0);
+    char *end = strstr(output, "\n\n20 members");
+    ck_assert_ptr_nonnull(end);
+    snprintf(table, sizeof table, "%.*s", (int)(end - strstr(output, "target\n")),
+             strstr(output, "target\n"));
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told'", tt_test_dir()), 0);
+    has(table);
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --json --figures", tt_test_dir()), 0);
+    snprintf(json, sizeof json, "{\n  \"scores\": [");
+    has(json);
+    has("\"attack_a\": \"clid\"");
+    ck_assert_int_eq(shell("test -s '%s/told/figures/roc-target.dat' -a -s '%s/told/figures/roc-control.gp'",
+                           tt_test_dir(), tt_test_dir()),
+                     0);
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/absent'", tt_test_dir()), 2);
+    has("no such folder");
+    ck_assert_int_eq(shell("mkdir '%s/empty'; '" PROGRAM "' report '%s/empty'", tt_test_dir(), tt_test_dir()),
+                     2);
+    has("holds no results yet");
+    ck_assert_int_eq(shell("'" PROGRAM "' report"), 2);
+}
+END_TEST
+
 /* Starts a run in the background, waits a while, sends the signal; the exit code, or minus the signal. */
 static int run_and_signal(const char *path, const char *dir, long after_ms, int number)
 {
@@ -294,6 +320,7 @@ Suite *tt_test_suite(void)
     TCase *tc = tcase_create("run");
     tcase_set_timeout(tc, 120 + 2 * kills());
     tcase_add_test(tc, a_run_prints_its_table_and_writes_the_same_bytes_in_one_process);
+    tcase_add_test(tc, report_prints_a_run_again_and_says_what_is_missing);
     tcase_add_test(tc, killed_again_and_again_it_resumes_and_the_results_are_the_same_bytes);
     tcase_add_test(tc, interrupted_it_says_how_to_go_on_and_the_same_command_does);
     tcase_add_test(tc, a_full_disk_is_said_and_the_run_goes_on_from_there);
