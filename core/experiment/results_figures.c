@@ -58,9 +58,8 @@ static void put_script(const tt_results *r, const char *role, tt_buf *script)
                   "plot [0:1][0:1] x with lines dt 2 lc rgb 'gray' title 'guessing'",
                   role, strcmp(role, "control") == 0 ? "control (never saw the data)" : role);
     put_curves(r, role, script);
-    tt_buf_printf(script,
-                  "set logscale xy\nset format x '%%g'\nset format y '%%g'\nset key top left\n"
-                  "plot [1e-3:1][1e-3:1] x with lines dt 2 lc rgb 'gray' title 'guessing'");
+    tt_buf_printf(script, "set logscale xy\nset format x '%%g'\nset format y '%%g'\nset key top left\n"
+                          "plot [1e-3:1][1e-3:1] x with lines dt 2 lc rgb 'gray' title 'guessing'");
     put_curves(r, role, script);
     tt_buf_printf(script, "unset multiplot\n");
 }
