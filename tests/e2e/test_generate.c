@@ -106,8 +106,9 @@ END_TEST
 
 START_TEST(interrupted_it_stops_at_the_next_step_and_leaves_no_file)
 {
+    /* --foreground: without it timeout signals the command and then its group, and the second SIGINT kills */
     char path[1024];
-    ck_assert_int_eq(run("timeout --preserve-status -s INT 1",
+    ck_assert_int_eq(run("timeout --foreground --preserve-status -s INT 1",
                          "model --device reference --steps 900 --prompt x --out late.png"),
                      4);
     has("interrupted");
