@@ -101,7 +101,7 @@ static void try_image(tt_checker *c, const tt_transform_plugin *table, void *tra
     tt_error err = {0};
     tt_status s = TT_OK;
     tt_checker_begin(c, "image");
-    if (!make_picture(&in, 48, 40) || !make_picture(&before, 48, 40)) return;
+    if (!make_picture(&in, 640, 520) || !make_picture(&before, 640, 520)) return;
     for (int i = 0; i < 2 && !s; i++)
         s = table->image(transform, 7, &in, &out[i], &err);
     if (s)
