@@ -3,8 +3,6 @@
 #include "experiment/spec_internal.h"
 #include "plugin/params.h"
 
-#include <ctype.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,183 +22,6 @@ const tt_spec_model *tt_spec_model_of(const tt_spec *spec, const char *role)
     return NULL;
 }
 
-/* Adds a value to a resolved map. */
-static tt_status resolve(const tt_spec_reader *r, tt_node *map, const char *key, const tt_node *value)
-{
-    return tt_made_add(r->spec->arena, map, key, value) ? TT_OK : tt_spec_no_memory(r);
-}
-
-/* Names of data sets, models and attacks become parts of paths, of HDF5 and of files. */
-static tt_status check_name(const tt_spec_reader *r, const tt_node *child, const char *what)
-{
-    size_t n = strlen(child->key);
-    bool good = n > 0 && n <= 48;
-    for (size_t i = 0; i < n; i++)
-        good &= isalnum((unsigned char)child->key[i]) || child->key[i] == '_' || child->key[i] == '-';
-    if (good) return TT_OK;
-    return tt_node_fail(child, r->err, "%s.%.60s: a name is 1 to 48 letters, digits, '_' and '-'", what,
-                        child->key);
-}
-
-/* The map of a section whose children are named freely; at least one, where that is required. */
-static tt_status open_section(const tt_spec_reader *r, const char *section, tt_spec_map *map, size_t *n)
-{
-    tt_status s = tt_spec_map_open(r, r->root, section, section, NULL, 0, map);
-    if (s) return s;
-    if (!map->node || map->node->n_children == 0)
-        return tt_node_fail(map->node ? map->node : r->root, r->err, "%s is missing: name at least one",
-                            section);
-    *n = map->node->n_children;
-    for (const tt_node *child = map->node->children; child && !s; child = child->next)
-        s = check_name(r, child, section);
-    return s;
-}
-
-/* The child itself, or NULL for null ("clid:" alone is all defaults). */
-static tt_status child_map(const tt_spec_reader *r, const tt_node *child, const char *what,
-                           const tt_node **node)
-{
-    *node = child->kind == TT_NODE_NULL ? NULL : child;
-    if (*node && child->kind != TT_NODE_MAP)
-        return tt_node_fail(child, r->err, "%s is a %s: must be a map", what, tt_node_kind_name(child->kind));
-    return TT_OK;
-}
-
-/* ---- data ---- */
-
-static const char *const data_own[] = {"plugin", "transforms", "exif_orientation", "disjoint", "duplicates"};
-
-static tt_status read_transforms(const tt_spec_reader *r, const tt_node *node, const char *what,
-                                 tt_spec_data *data, tt_node *resolved)
-{
-    const tt_node *list = node ? tt_node_get(node, "transforms") : NULL;
-    if (!list || list->kind == TT_NODE_NULL) return TT_OK;
-    const char *path = tt_spec_path(r, what, "transforms");
-    if (list->kind != TT_NODE_LIST)
-        return tt_node_fail(list, r->err, "%s is a %s: must be a list of maps, [{plugin: …}]", path,
-                            tt_node_kind_name(list->kind));
-    data->transforms = tt_arena_alloc_array(r->spec->arena, list->n_children, sizeof *data->transforms);
-    tt_node *made = tt_made_list(r->spec->arena);
-    if (!data->transforms || !made) return tt_spec_no_memory(r);
-    static const char *const own[] = {"plugin"};
-    for (const tt_node *child = list->children; child; child = child->next) {
-        if (child->kind != TT_NODE_MAP)
-            return tt_node_fail(child, r->err, "%s: each entry must be a map, {plugin: …}", path);
-        tt_spec_plugin *t = &data->transforms[data->n_transforms];
-        tt_status s = tt_spec_read_plugin(r, TT_KIND_TRANSFORM, NULL, child, path, own, COUNT(own), t);
-        data->n_transforms++;
-        if (s) return s;
-        tt_node *map = tt_made_map(r->spec->arena);
-        if (!map || !tt_spec_resolve_plugin(r, t, map)) return tt_spec_no_memory(r);
-        s = resolve(r, made, NULL, map);
-        if (s) return s;
-    }
-    return resolve(r, resolved, "transforms", made);
-}
-
-static tt_status read_data_set(const tt_spec_reader *r, const tt_node *child, tt_spec_data *data,
-                               tt_node *section)
-{
-    tt_arena *arena = r->spec->arena;
-    const char *what = tt_spec_path(r, "data", child->key);
-    const tt_node *node;
-    tt_status s = child_map(r, child, what, &node);
-    data->name = child->key;
-    if (!s)
-        s = tt_spec_read_plugin(r, TT_KIND_DATA, NULL, node, what, data_own, COUNT(data_own), &data->plugin);
-    if (s) return s;
-    tt_spec_map map = {r, node, what};
-    static const char *const disjoint[] = {"pixels", "identity"}, *const duplicates[] = {"refuse", "allow"};
-    int by = 0, allow = 0;
-    s = tt_spec_bool(&map, "exif_orientation", true, &data->apply_orientation);
-    if (!s) s = tt_spec_choice(&map, "disjoint", 0, disjoint, 2, &by);
-    if (!s) s = tt_spec_choice(&map, "duplicates", 0, duplicates, 2, &allow);
-    if (s) return s;
-    data->disjoint_identities = by == 1;
-    data->allow_duplicates = allow == 1;
-    tt_node *made = tt_made_map(arena);
-    if (!made || !tt_spec_resolve_plugin(r, &data->plugin, made)) return tt_spec_no_memory(r);
-    s = read_transforms(r, node, what, data, made);
-    if (!s) s = resolve(r, made, "exif_orientation", tt_made_bool(arena, data->apply_orientation));
-    if (!s) s = resolve(r, made, "disjoint", tt_made_text(arena, disjoint[by]));
-    if (!s) s = resolve(r, made, "duplicates", tt_made_text(arena, duplicates[allow]));
-    return s ? s : resolve(r, section, data->name, made);
-}
-
-static tt_status read_data(const tt_spec_reader *r)
-{
-    tt_spec *spec = r->spec;
-    tt_spec_map map;
-    size_t n;
-    tt_status s = open_section(r, "data", &map, &n);
-    if (s) return s;
-    tt_node *section = tt_made_map(spec->arena);
-    spec->data = tt_arena_alloc_array(spec->arena, n, sizeof *spec->data);
-    if (!spec->data || !section) return tt_spec_no_memory(r);
-    for (const tt_node *child = map.node->children; child && !s; child = child->next)
-        s = read_data_set(r, child, &spec->data[spec->n_data++], section);
-    return s ? s : resolve(r, r->resolved, "data", section);
-}
-
-/* ---- sets ---- */
-
-/* Where a data set declares its splits as counts: is this one of them? */
-static tt_status check_split(const tt_spec_reader *r, const tt_spec_set *set, const char *what)
-{
-    const tt_params *params = set->data->plugin.params;
-    for (uint32_t i = 0; i < params->n; i++) {
-        const tt_param_value *v = &params->values[i];
-        if (v->type != TT_PARAM_COUNTS || strcmp(v->key, "splits") != 0 || !v->node) continue;
-        for (size_t k = 0; k < v->n; k++)
-            if (strcmp(v->strings[k], set->split) == 0) return TT_OK;
-        const char *near = tt_nearest(set->split, v->strings, v->n);
-        return tt_node_fail(set->node, r->err, "%s: data.%s has no split '%s'%s%s%s", what, set->data->name,
-                            set->split, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
-    }
-    return TT_OK;
-}
-
-static tt_status read_set(const tt_spec_reader *r, const tt_node *parent, const char *prefix, const char *key,
-                          tt_spec_set *set)
-{
-    tt_spec *spec = r->spec;
-    const char *what = tt_spec_path(r, prefix, key);
-    const tt_node *node = tt_node_get(parent, key);
-    if (!node || node->kind == TT_NODE_NULL)
-        return tt_node_fail(parent, r->err, "%s is missing: name a split of a data set, e.g. faces.seen",
-                            what);
-    const char *dot = node->kind == TT_NODE_STRING ? strchr(node->text, '.') : NULL;
-    if (!dot || dot == node->text || dot[1] == '\0')
-        return tt_node_fail(node, r->err, "%s is %.80s: must be DATASET.SPLIT, e.g. faces.seen", what,
-                            node->text ? node->text : tt_node_kind_name(node->kind));
-    char *name = tt_arena_strndup(spec->arena, node->text, (size_t)(dot - node->text));
-    const char **names = tt_arena_alloc_array(spec->arena, spec->n_data, sizeof *names);
-    if (!name || !names) return tt_spec_no_memory(r);
-    *set = (tt_spec_set){.split = dot + 1, .node = node};
-    for (size_t i = 0; i < spec->n_data; i++) {
-        names[i] = spec->data[i].name;
-        if (strcmp(names[i], name) == 0) set->data = &spec->data[i];
-    }
-    if (set->data) return check_split(r, set, what);
-    const char *near = tt_nearest(name, names, spec->n_data);
-    return tt_node_fail(node, r->err, "%s: there is no data set '%s'%s%s%s", what, name,
-                        near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
-}
-
-static tt_status read_sets(const tt_spec_reader *r, const tt_node *parent, const char *prefix,
-                           tt_spec_set *members, tt_spec_set *nonmembers, tt_node *resolved)
-{
-    tt_status s = read_set(r, parent, prefix, "members", members);
-    if (!s) s = read_set(r, parent, prefix, "nonmembers", nonmembers);
-    if (s) return s;
-    if (members->data == nonmembers->data && strcmp(members->split, nonmembers->split) == 0)
-        return tt_node_fail(nonmembers->node, r->err,
-                            "%s is the same split as %s: nothing could be told apart",
-                            tt_spec_path(r, prefix, "nonmembers"), tt_spec_path(r, prefix, "members"));
-    s = resolve(r, resolved, "members", tt_made_text(r->spec->arena, members->node->text));
-    return s ? s : resolve(r, resolved, "nonmembers", tt_made_text(r->spec->arena, nonmembers->node->text));
-}
-
 /* ---- models ---- */
 
 static const char *const model_own[] = {"plugin", "members", "nonmembers"};
@@ -210,7 +31,7 @@ static tt_status read_model(const tt_spec_reader *r, const tt_node *child, tt_sp
 {
     const char *what = tt_spec_path(r, "models", child->key);
     const tt_node *node;
-    tt_status s = child_map(r, child, what, &node);
+    tt_status s = tt_spec_child_map(r, child, what, &node);
     model->role = child->key;
     if (!s)
         s = tt_spec_read_plugin(r, TT_KIND_TARGET, NULL, node, what, model_own, COUNT(model_own),
@@ -230,9 +51,9 @@ static tt_status read_model(const tt_spec_reader *r, const tt_node *child, tt_sp
         model->members = r->spec->members;
         model->nonmembers = r->spec->nonmembers;
     } else if (own) {
-        s = read_sets(r, node, what, &model->members, &model->nonmembers, made);
+        s = tt_spec_read_sets(r, node, what, &model->members, &model->nonmembers, made);
     }
-    return s ? s : resolve(r, section, model->role, made);
+    return s ? s : tt_spec_resolve(r, section, model->role, made);
 }
 
 static tt_status read_models(const tt_spec_reader *r)
@@ -240,7 +61,7 @@ static tt_status read_models(const tt_spec_reader *r)
     tt_spec *spec = r->spec;
     tt_spec_map map;
     size_t n;
-    tt_status s = open_section(r, "models", &map, &n);
+    tt_status s = tt_spec_section_open(r, "models", &map, &n);
     if (s) return s;
     if (!tt_node_get(map.node, "target"))
         return tt_node_fail(map.node, r->err, "models.target is missing: the model that is examined");
@@ -249,7 +70,7 @@ static tt_status read_models(const tt_spec_reader *r)
     if (!spec->models || !section) return tt_spec_no_memory(r);
     for (const tt_node *child = map.node->children; child && !s; child = child->next)
         s = read_model(r, child, &spec->models[spec->n_models++], section);
-    return s ? s : resolve(r, r->resolved, "models", section);
+    return s ? s : tt_spec_resolve(r, r->resolved, "models", section);
 }
 
 /* ---- threat model ---- */
@@ -291,7 +112,7 @@ static tt_status read_access(const tt_spec_reader *r, const tt_spec_map *map, tt
     for (const tt_node *child = node->children; node->kind == TT_NODE_LIST && child && !s;
          child = child->next)
         s = add_access(r, child);
-    return s ? s : resolve(r, resolved, "access", node);
+    return s ? s : tt_spec_resolve(r, resolved, "access", node);
 }
 
 static tt_status read_threat_model(const tt_spec_reader *r)
@@ -304,8 +125,8 @@ static tt_status read_threat_model(const tt_spec_reader *r)
     if (!s) s = read_access(r, &map, made);
     if (!s) s = tt_spec_choice(&map, "captions", 1, captions, 2, &known_captions);
     r->spec->captions_known = known_captions == 1;
-    if (!s) s = resolve(r, made, "captions", tt_made_text(r->spec->arena, captions[known_captions]));
-    return s ? s : resolve(r, r->resolved, "threat_model", made);
+    if (!s) s = tt_spec_resolve(r, made, "captions", tt_made_text(r->spec->arena, captions[known_captions]));
+    return s ? s : tt_spec_resolve(r, r->resolved, "threat_model", made);
 }
 
 /* ---- attacks ---- */
@@ -318,7 +139,7 @@ static tt_status read_attack(const tt_spec_reader *r, const tt_node *child, tt_s
     tt_arena *arena = r->spec->arena;
     const char *what = tt_spec_path(r, "attacks", child->key);
     const tt_node *node;
-    tt_status s = child_map(r, child, what, &node);
+    tt_status s = tt_spec_child_map(r, child, what, &node);
     attack->name = child->key;
     if (!s)
         s = tt_spec_read_plugin(r, TT_KIND_ATTACK, attack->name, node, what, attack_own, COUNT(attack_own),
@@ -340,9 +161,9 @@ static tt_status read_attack(const tt_spec_reader *r, const tt_node *child, tt_s
                             what);
     tt_node *made = tt_made_map(arena);
     if (!made || !tt_spec_resolve_plugin(r, &attack->plugin, made)) return tt_spec_no_memory(r);
-    s = resolve(r, made, "calibration", tt_made_text(arena, calibration_names[calibration]));
-    if (!s) s = resolve(r, made, "calibration_part", tt_made_real(arena, attack->calibration_part));
-    return s ? s : resolve(r, section, attack->name, made);
+    s = tt_spec_resolve(r, made, "calibration", tt_made_text(arena, calibration_names[calibration]));
+    if (!s) s = tt_spec_resolve(r, made, "calibration_part", tt_made_real(arena, attack->calibration_part));
+    return s ? s : tt_spec_resolve(r, section, attack->name, made);
 }
 
 static tt_status read_attacks(const tt_spec_reader *r)
@@ -350,14 +171,14 @@ static tt_status read_attacks(const tt_spec_reader *r)
     tt_spec *spec = r->spec;
     tt_spec_map map;
     size_t n;
-    tt_status s = open_section(r, "attacks", &map, &n);
+    tt_status s = tt_spec_section_open(r, "attacks", &map, &n);
     if (s) return s;
     tt_node *section = tt_made_map(spec->arena);
     spec->attacks = tt_arena_alloc_array(spec->arena, n, sizeof *spec->attacks);
     if (!spec->attacks || !section) return tt_spec_no_memory(r);
     for (const tt_node *child = map.node->children; child && !s; child = child->next)
         s = read_attack(r, child, &spec->attacks[spec->n_attacks++], section);
-    return s ? s : resolve(r, r->resolved, "attacks", section);
+    return s ? s : tt_spec_resolve(r, r->resolved, "attacks", section);
 }
 
 /* ---- device, limits, numbers at the top ---- */
@@ -387,10 +208,10 @@ static tt_status read_device(const tt_spec_reader *r)
     spec->backend.node = node;
     spec->threads = (int)threads;
     spec->device_index = (int)index;
-    s = resolve(r, made, "backend", tt_made_text(spec->arena, name));
-    if (!s) s = resolve(r, made, "threads", tt_made_integer(spec->arena, threads));
-    if (!s) s = resolve(r, made, "index", tt_made_integer(spec->arena, index));
-    return s ? s : resolve(r, r->resolved, "device", made);
+    s = tt_spec_resolve(r, made, "backend", tt_made_text(spec->arena, name));
+    if (!s) s = tt_spec_resolve(r, made, "threads", tt_made_integer(spec->arena, threads));
+    if (!s) s = tt_spec_resolve(r, made, "index", tt_made_integer(spec->arena, index));
+    return s ? s : tt_spec_resolve(r, r->resolved, "device", made);
 }
 
 static tt_status read_limits(const tt_spec_reader *r)
@@ -400,8 +221,8 @@ static tt_status read_limits(const tt_spec_reader *r)
     tt_spec_map map;
     tt_status s = tt_spec_map_open(r, r->root, "limits", "limits", known, COUNT(known), &map);
     if (!s) s = tt_spec_real(&map, "answer_s", 0, 0, 1e7, &r->spec->time_limit_s);
-    if (!s) s = resolve(r, made, "answer_s", tt_made_real(r->spec->arena, r->spec->time_limit_s));
-    return s ? s : resolve(r, r->resolved, "limits", made);
+    if (!s) s = tt_spec_resolve(r, made, "answer_s", tt_made_real(r->spec->arena, r->spec->time_limit_s));
+    return s ? s : tt_spec_resolve(r, r->resolved, "limits", made);
 }
 
 static tt_status read_top(const tt_spec_reader *r)
@@ -422,9 +243,9 @@ static tt_status read_top(const tt_spec_reader *r)
     if (s) return s;
     spec->seed = (uint64_t)seed;
     spec->batch = (uint32_t)batch;
-    s = resolve(r, r->resolved, "version", tt_made_integer(spec->arena, version));
-    if (!s) s = resolve(r, r->resolved, "seed", tt_made_integer(spec->arena, seed));
-    return s ? s : resolve(r, r->resolved, "batch", tt_made_integer(spec->arena, batch));
+    s = tt_spec_resolve(r, r->resolved, "version", tt_made_integer(spec->arena, version));
+    if (!s) s = tt_spec_resolve(r, r->resolved, "seed", tt_made_integer(spec->arena, seed));
+    return s ? s : tt_spec_resolve(r, r->resolved, "batch", tt_made_integer(spec->arena, batch));
 }
 
 /* ---- the whole ---- */
@@ -443,8 +264,8 @@ static tt_status set_base_dir(tt_spec *spec, const char *path, tt_error *err)
 static tt_status read_all(const tt_spec_reader *r)
 {
     tt_status s = read_top(r);
-    if (!s) s = read_data(r);
-    if (!s) s = read_sets(r, r->root, "", &r->spec->members, &r->spec->nonmembers, r->resolved);
+    if (!s) s = tt_spec_read_data(r);
+    if (!s) s = tt_spec_read_sets(r, r->root, "", &r->spec->members, &r->spec->nonmembers, r->resolved);
     if (!s) s = read_models(r);
     if (!s) s = read_threat_model(r);
     if (!s) s = read_attacks(r);

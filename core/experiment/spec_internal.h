@@ -47,6 +47,18 @@ tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int default_va
 /* "models.target" in the spec's arena */
 const char *tt_spec_path(const tt_spec_reader *r, const char *what, const char *key);
 tt_status tt_spec_no_memory(const tt_spec_reader *r);
+/* Adds a value to a resolved map. */
+tt_status tt_spec_resolve(const tt_spec_reader *r, tt_node *map, const char *key, const tt_node *value);
+/* The map of a section whose children, at least one, are named freely. */
+tt_status tt_spec_section_open(const tt_spec_reader *r, const char *section, tt_spec_map *map, size_t *n);
+/* The child itself, or NULL for null ("clid:" alone is all defaults). */
+tt_status tt_spec_child_map(const tt_spec_reader *r, const tt_node *child, const char *what,
+                            const tt_node **node);
+
+/* spec_data.c: data sets, and the splits that a spec or a model names */
+tt_status tt_spec_read_data(const tt_spec_reader *r);
+tt_status tt_spec_read_sets(const tt_spec_reader *r, const tt_node *parent, const char *prefix,
+                            tt_spec_set *members, tt_spec_set *nonmembers, tt_node *resolved);
 
 /* spec_plugins.c */
 tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, const char *name,

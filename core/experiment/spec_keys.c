@@ -1,6 +1,7 @@
 /* Reading the keys of one map, each with its place, range and default. */
 #include "experiment/spec_internal.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,4 +118,45 @@ tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int default_va
     const tt_node *place = map->node ? map->node : map->reader->root;
     return tt_node_fail(place, map->reader->err, "%s is missing: must be %s",
                         tt_spec_path(map->reader, map->what, key), must);
+}
+
+/* ---- sections ---- */
+
+tt_status tt_spec_resolve(const tt_spec_reader *r, tt_node *map, const char *key, const tt_node *value)
+{
+    return tt_made_add(r->spec->arena, map, key, value) ? TT_OK : tt_spec_no_memory(r);
+}
+
+/* Names of data sets, models and attacks become parts of paths, of HDF5 and of files. */
+static tt_status check_name(const tt_spec_reader *r, const tt_node *child, const char *what)
+{
+    size_t n = strlen(child->key);
+    bool good = n > 0 && n <= 48;
+    for (size_t i = 0; i < n; i++)
+        good &= isalnum((unsigned char)child->key[i]) || child->key[i] == '_' || child->key[i] == '-';
+    if (good) return TT_OK;
+    return tt_node_fail(child, r->err, "%s.%.60s: a name is 1 to 48 letters, digits, '_' and '-'", what,
+                        child->key);
+}
+
+tt_status tt_spec_section_open(const tt_spec_reader *r, const char *section, tt_spec_map *map, size_t *n)
+{
+    tt_status s = tt_spec_map_open(r, r->root, section, section, NULL, 0, map);
+    if (s) return s;
+    if (!map->node || map->node->n_children == 0)
+        return tt_node_fail(map->node ? map->node : r->root, r->err, "%s is missing: name at least one",
+                            section);
+    *n = map->node->n_children;
+    for (const tt_node *child = map->node->children; child && !s; child = child->next)
+        s = check_name(r, child, section);
+    return s;
+}
+
+tt_status tt_spec_child_map(const tt_spec_reader *r, const tt_node *child, const char *what,
+                            const tt_node **node)
+{
+    *node = child->kind == TT_NODE_NULL ? NULL : child;
+    if (*node && child->kind != TT_NODE_MAP)
+        return tt_node_fail(child, r->err, "%s is a %s: must be a map", what, tt_node_kind_name(child->kind));
+    return TT_OK;
 }
