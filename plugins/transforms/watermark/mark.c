@@ -33,19 +33,16 @@ static double mark_distance(double x, double y)
         double a = ring(x, y), b = pupil(x, y);
         return a < b ? a : b;
     }
-    double nearest = bar(x, y, 2120.0);
-    for (double centre = 2400.0; centre < 2700.0; centre += 280.0) {
-        double d = bar(x, y, centre);
-        if (d < nearest) nearest = d;
-    }
-    return nearest;
+    double upper = bar(x, y, 2120.0), middle = bar(x, y, 2400.0), lower = bar(x, y, 2680.0);
+    double nearest = upper < middle ? upper : middle;
+    return nearest < lower ? nearest : lower;
 }
 
 static uint8_t coverage(double distance)
 {
     double alpha = 0.5 - distance;
     if (alpha <= 0) return 0;
-    return alpha >= 1 ? 255 : (uint8_t)(alpha * 255 + 0.5);
+    return alpha >= 1 ? 255 : (uint8_t)floor(alpha * 255 + 0.5);
 }
 
 void mark_draw(uint8_t *rgba)
