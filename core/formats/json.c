@@ -1,6 +1,6 @@
-/* JSON as trees of nodes. cJSON, the library for JSON here, keeps neither lines and columns nor the
- * difference between 1 and 1.0, reads integers through doubles and lets duplicate keys and bytes that are no
- * UTF-8 pass, all of which the header promises to see; hence our own reader (json_reader.h). */
+/* JSON as trees of nodes, by our own reader (json_reader.h). The header promises a line and column for every
+ * node, integers apart from reals, and that duplicate keys and bytes that are no UTF-8 are refused; the
+ * JSON libraries of Debian give some of these, none gives all. */
 #include "formats/json.h"
 #include "base/file.h"
 #include "formats/json_reader.h"
