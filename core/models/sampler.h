@@ -14,7 +14,8 @@ typedef struct tt_schedule_config {
     double beta_start, beta_end;
     bool scaled_linear; /* else linear */
     int train_timesteps, steps_offset;
-    bool set_alpha_to_one, clip_sample;
+    bool set_alpha_to_one, alpha_to_one_given; /* not given: true for DDIM, false for PNDM */
+    bool clip_sample;                          /* of DDIM and its inversion */
     tt_prediction_type prediction;
     tt_spacing spacing;
     bool spacing_given;           /* the file names one; else each sampler's own default (7.9) */

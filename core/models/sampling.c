@@ -154,7 +154,9 @@ tt_status tt_sampling_create(const tt_schedule_config *config, tt_sampler sample
         return tt_fail(err, TT_ERR_MEMORY, "out of memory for a sampler");
     }
     tt_alpha_bar_f32(config, false, s->alpha_bar);
-    s->final_alpha_bar = config->set_alpha_to_one ? 1 : (double)s->alpha_bar[0];
+    /* a default of one class does not pass to another that is built from its config */
+    bool to_one = config->alpha_to_one_given ? config->set_alpha_to_one : sampler == TT_SAMPLER_DDIM;
+    s->final_alpha_bar = to_one ? 1 : (double)s->alpha_bar[0];
     fill(s);
     for (int i = 0; i < s->calls; i++)
         if (!(s->timesteps[i] >= 0) || s->timesteps[i] > config->train_timesteps - 1) {

@@ -36,14 +36,18 @@ static int stride(const tt_sampling *s)
     return s->config.train_timesteps / s->steps;
 }
 
+static double clipped(const tt_sampling *s, double x0)
+{
+    return !s->config.clip_sample ? x0 : x0 < -1 ? -1 : x0 > 1 ? 1 : x0;
+}
+
 void tt_step_ddim(tt_sampling *s, double t, const float *output, float *x)
 {
     double a = alpha_at(s, t), b = alpha_at(s, t - stride(s)); /* η = 0 */
     for (size_t k = 0; k < s->n; k++) {
         double x0, eps;
         convert(s->config.prediction, a, (double)output[k], (double)x[k], &x0, &eps);
-        if (s->config.clip_sample) x0 = x0 < -1 ? -1 : x0 > 1 ? 1 : x0;
-        x[k] = (float)(sqrt(b) * x0 + sqrt(1 - b) * eps);
+        x[k] = (float)(sqrt(b) * clipped(s, x0) + sqrt(1 - b) * eps);
     }
 }
 
@@ -55,7 +59,7 @@ void tt_step_inverse(tt_sampling *s, double t, const float *output, float *x)
     for (size_t k = 0; k < s->n; k++) {
         double x0, eps;
         convert(s->config.prediction, a, (double)output[k], (double)x[k], &x0, &eps);
-        x[k] = (float)(sqrt(b) * x0 + sqrt(1 - b) * eps);
+        x[k] = (float)(sqrt(b) * clipped(s, x0) + sqrt(1 - b) * eps);
     }
 }
 

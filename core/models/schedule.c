@@ -13,6 +13,7 @@ void tt_schedule_config_sd15(tt_schedule_config *c)
                               .scaled_linear = true,
                               .train_timesteps = 1000,
                               .steps_offset = 1,
+                              .alpha_to_one_given = true,
                               .spacing = TT_SPACING_LEADING};
 }
 
@@ -155,9 +156,10 @@ tt_status tt_schedule_config_parse(const tt_node *json, tt_schedule_config *c, t
     double steps = 1000, offset = 0;
     bool skip_runge_kutta = false;
     tt_status s = read_words(json, c, err);
-    /* DDIM's class defaults; it is the only one that clips, also when it is built from another's config */
-    c->clip_sample = true;
-    if (!s) c->set_alpha_to_one = c->sampler == TT_SAMPLER_DDIM;
+    /* DDIM's class default; it is the only one that clips, also when it is built from another's config. A
+     * null is Python's None, which clips nothing. */
+    c->clip_sample = tt_node_get(json, "clip_sample") == NULL;
+    c->alpha_to_one_given = tt_node_get(json, "set_alpha_to_one") != NULL;
     if (!s) s = refuse_others(json, err);
     if (!s) s = read_number(json, "beta_start", &c->beta_start, err);
     if (!s) s = read_number(json, "beta_end", &c->beta_end, err);

@@ -305,10 +305,13 @@ START_TEST(a_scheduler_s_own_defaults_hold_where_its_file_is_silent)
 {
     tt_schedule_config c;
     tt_ok(parse("{\"_class_name\": \"DDIMScheduler\"}", &c), &err);
-    ck_assert(c.clip_sample && c.set_alpha_to_one && !c.scaled_linear && c.steps_offset == 0);
+    ck_assert(c.clip_sample && !c.alpha_to_one_given && !c.scaled_linear && c.steps_offset == 0);
     tt_ok(parse("{\"_class_name\": \"PNDMScheduler\"}", &c), &err);
     /* clip_sample: what DDIM gets when it is built from this config */
-    ck_assert(c.clip_sample && !c.set_alpha_to_one);
+    ck_assert(c.clip_sample && !c.alpha_to_one_given);
+    tt_ok(parse("{\"clip_sample\": null, \"set_alpha_to_one\": null}", &c), &err);
+    ck_assert(!c.clip_sample && c.alpha_to_one_given && !c.set_alpha_to_one);
+    tt_ok(parse("{\"_class_name\": \"PNDMScheduler\"}", &c), &err);
     /* PNDM's default is to start with Runge-Kutta: refused for PNDM, of no matter for DDIM */
     tt_sampling *s;
     tt_fails(tt_sampling_create(&c, TT_SAMPLER_DEFAULT, false, false, 10, &s, &err), TT_ERR_UNSUPPORTED,
@@ -319,6 +322,30 @@ START_TEST(a_scheduler_s_own_defaults_hold_where_its_file_is_silent)
     c.prediction = TT_PREDICT_SAMPLE;
     tt_fails(tt_sampling_create(&c, TT_SAMPLER_PNDM, false, false, 10, &s, &err), TT_ERR_UNSUPPORTED,
              "clean image", &err);
+}
+END_TEST
+
+/* Traces of diffusers 0.42: each class from the config of a PNDM whose file has neither clip_sample nor
+ * set_alpha_to_one. DDIM and its inversion clip and end at 1; PNDM does neither. */
+START_TEST(samplers_built_from_a_silent_config_take_their_own_defaults)
+{
+    tt_schedule_config c;
+    tt_ok(parse("{\"_class_name\": \"PNDMScheduler\", \"beta_start\": 0.00085, \"beta_end\": 0.012, "
+                "\"beta_schedule\": \"scaled_linear\", \"steps_offset\": 1, \"skip_prk_steps\": true}",
+                &c),
+          &err);
+    TRACE(c, TT_SAMPLER_DDIM, false, false, 10, {0, {1.1839895, 0.447822, 0.81590569, 2.0474443}},
+          {1, {1.0602742, 0.69582474, 0.87216753, 2.0345988}},
+          {8, {0.55161428, 0.079546422, 0.28839901, 1.0289426}},
+          {9, {0.5406487, 0.077929758, 0.28264621, 1.0}});
+    TRACE(c, TT_SAMPLER_DDIM, false, true, 10, {0, {1.0198286, -0.50985235, 0.2549881, 1.0404682}},
+          {1, {1.1405389, -0.52655512, 0.30699188, 1.1482061}},
+          {8, {1.4140774, 0.80052745, 0.9808445, 1.4185034}},
+          {9, {1.4950287, 1.1737775, 1.2633023, 1.4986213}});
+    TRACE(c, TT_SAMPLER_PNDM, false, false, 10, {0, {0.74328488, -1.2129548, -0.23483491, 2.0474446}},
+          {1, {0.81436151, -1.0708755, -0.12825704, 2.0711861}},
+          {8, {0.15624897, -3.2613769, -1.5525641, 2.4346662}},
+          {9, {0.12762696, -2.9775996, -1.4249864, 2.197778}});
 }
 END_TEST
 
@@ -356,6 +383,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, karras_ramps_span_what_diffusers_says);
     tcase_add_test(tc, keys_that_change_the_sampler_are_not_passed_over);
     tcase_add_test(tc, a_scheduler_s_own_defaults_hold_where_its_file_is_silent);
+    tcase_add_test(tc, samplers_built_from_a_silent_config_take_their_own_defaults);
     tcase_add_test(tc, guidance_extrapolates_and_can_be_rescaled);
     suite_add_tcase(suite, tc);
     return suite;
