@@ -87,8 +87,9 @@ static tt_status read_zip(const tt_tensor_file *file, tt_pickle *p, tt_pickle_va
     if (s) return s;
     const unsigned char *data = file->map.data + pickle->offset;
     if (pickle->size > MAX_PICKLE) return bad(file->path, err, "a data.pkl of more than 64 MiB");
-    if (crc32(0, data, (uInt)pickle->size) != pickle->crc)
-        return bad(file->path, err, "data.pkl is damaged (CRC)");
+    /* torch.save without checksums (set_crc32_options) leaves 0 there */
+    if (pickle->crc != 0 && crc32(0, data, (uInt)pickle->size) != pickle->crc)
+        return bad(file->path, err, "data.pkl is damaged (its CRC differs): copy or download the file again");
     s = tt_pickle_read(p, data, pickle->size, &used, root, err);
     return s ? s : attach_zip(file, p, entries, n, prefix, err);
 }
@@ -227,16 +228,17 @@ static bool is_contiguous(const tt_pickle_tensor *t)
     return true;
 }
 
+/* Positions are added to `from` only where an element is: a dimension of one may have any stride. */
 static void copy_dense(const tt_pickle_tensor *t, const unsigned char *from, size_t item, int dim,
                        unsigned char **to)
 {
-    size_t step = (size_t)t->stride[dim] * item;
-    for (int64_t i = 0; i < t->shape[dim]; i++, from += step) {
+    for (int64_t i = 0; i < t->shape[dim]; i++) {
+        const unsigned char *at = from + (size_t)i * (size_t)t->stride[dim] * item;
         if (dim + 1 < t->rank) {
-            copy_dense(t, from, item, dim + 1, to);
+            copy_dense(t, at, item, dim + 1, to);
             continue;
         }
-        memcpy(*to, from, item);
+        memcpy(*to, at, item);
         *to += item;
     }
 }
