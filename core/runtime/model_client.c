@@ -40,6 +40,19 @@ static tt_status client_encode(tt_model *m, uint32_t n, const tt_encode *request
     return ask_handles(m, TT_MSG_MODEL_ENCODE, &out, n, latents, err);
 }
 
+static tt_status client_encode_crop(tt_model *m, uint32_t n, const tt_encode_crop *requests,
+                                    tt_handle *latents, tt_error *err)
+{
+    tt_buf out = {0};
+    tt_put_u32(&out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        tt_put_u64(&out, requests[i].sample);
+        tt_put_noise(&out, &requests[i].noise);
+        tt_put_u32(&out, requests[i].crop);
+    }
+    return ask_handles(m, TT_MSG_MODEL_ENCODE_CROP, &out, n, latents, err);
+}
+
 static tt_status client_text(tt_model *m, uint32_t n, const tt_text *texts, tt_handle *conditions,
                              tt_error *err)
 {
@@ -174,6 +187,7 @@ static void fill_functions(tt_model *m)
 {
     uint32_t granted = m->info.capabilities;
     if (granted & TT_CAP_ENCODE) m->encode = client_encode;
+    if (granted & TT_CAP_ENCODE) m->encode_crop = client_encode_crop;
     if (granted & TT_CAP_TEXT) m->text = client_text;
     if (granted & TT_CAP_PREDICT) m->predict = client_predict;
     if (granted & TT_CAP_PREDICT) m->put = client_put;

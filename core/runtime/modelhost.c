@@ -303,6 +303,7 @@ static const struct {
 } access_rules[] = {
     {TT_MSG_MODEL_INFO, 0, "info"},
     {TT_MSG_MODEL_ENCODE, TT_CAP_ENCODE, "encode"},
+    {TT_MSG_MODEL_ENCODE_CROP, TT_CAP_ENCODE, "encode"},
     {TT_MSG_MODEL_TEXT, TT_CAP_TEXT, "text"},
     {TT_MSG_MODEL_PREDICT, TT_CAP_PREDICT, "predict"},
     {TT_MSG_MODEL_DECODE, TT_CAP_DECODE, "decode"},
@@ -344,7 +345,8 @@ tt_status tt_modelhost_request(void *host, void *connection, uint16_t type, tt_r
     case TT_MSG_MODEL_INFO:
         return put_info(h, c, out);
     case TT_MSG_MODEL_ENCODE:
-        return tt_modelhost_encode(h, c, in, out, err);
+    case TT_MSG_MODEL_ENCODE_CROP:
+        return tt_modelhost_encode(h, c, type == TT_MSG_MODEL_ENCODE_CROP, in, out, err);
     case TT_MSG_MODEL_TEXT:
         return tt_modelhost_text(h, c, in, out, err);
     case TT_MSG_MODEL_PREDICT:

@@ -29,7 +29,22 @@ typedef struct encode_job {
     thing *t;
     const tt_host_sample *sample;
     tt_noise noise;
+    uint32_t crop; /* side of the centre that is encoded; the resolution: the whole */
 } encode_job;
+
+/* The centre of an image at the model's resolution, resized to that resolution again. */
+static tt_status crop_image(const tt_modelhost *h, uint32_t crop, tt_pixels *image, tt_error *err)
+{
+    tt_pixels centre, whole;
+    tt_status s = tt_pixels_center_crop(image, crop, crop, &centre, err);
+    if (s) return s;
+    s = tt_pixels_resize(&centre, h->info.resolution, h->info.resolution, TT_FILTER_BILINEAR, &whole, err);
+    tt_free(centre.rgb);
+    if (s) return s;
+    tt_free(image->rgb);
+    *image = whole;
+    return TT_OK;
+}
 
 /* The stored image, checked against its digest, at the model's resolution. */
 static tt_status load_image(tt_modelhost *h, const tt_host_sample *sample, tt_pixels *out, tt_error *err)
@@ -66,6 +81,10 @@ static tt_status encode_chunk(tt_modelhost *h, const encode_job *jobs, uint32_t 
     for (; loaded < n; loaded++) {
         const encode_job *job = &jobs[loaded];
         s = load_image(h, job->sample, &images[loaded], err);
+        if (!s && job->crop != h->info.resolution) {
+            s = crop_image(h, job->crop, &images[loaded], err);
+            if (s) tt_free(images[loaded].rgb);
+        }
         if (s) goto done;
         if (!with_noise) continue;
         tt_stream_key key = tt_noise_key(h->seed, &job->sample->digest, job->noise.role, job->noise.timestep,
@@ -99,27 +118,41 @@ done:
     return s;
 }
 
-tt_status tt_modelhost_encode(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
-                              tt_error *err)
+/* Reads one request; a sample's whole and its crops are things of different identities. */
+static tt_status read_encode(const tt_modelhost *h, bool crops, tt_reader *in, encode_job *job,
+                             tt_digest *identity, tt_error *err)
 {
-    uint32_t n = tt_get_count(in, 24);
+    uint64_t id = tt_get_u64(in);
+    *job = (encode_job){.noise = tt_get_noise(in)};
+    job->crop = crops ? tt_get_u32(in) : h->info.resolution;
+    if (in->failed) return tt_fail(err, TT_ERR_FORMAT, "a malformed request to encode");
+    job->sample = tt_modelhost_sample(h, id);
+    if (!job->sample)
+        return tt_fail(err, TT_ERR_REFUSED, "sample %llu is not one of this step's", (unsigned long long)id);
+    if (job->crop == 0 || job->crop > h->info.resolution)
+        return tt_fail(err, TT_ERR_INVALID, "a crop of %u pixels: must be 1 to the model's resolution, %u",
+                       job->crop, h->info.resolution);
+    tt_buf text = {0};
+    tt_put_u64(&text, id);
+    tt_put_noise(&text, &job->noise);
+    if (job->crop != h->info.resolution) tt_put_u32(&text, job->crop);
+    *identity = identity_of("latent", &text);
+    tt_buf_free(&text);
+    return TT_OK;
+}
+
+tt_status tt_modelhost_encode(tt_modelhost *h, tt_modelhost_connection *c, bool crops, tt_reader *in,
+                              tt_buf *out, tt_error *err)
+{
+    uint32_t n = tt_get_count(in, crops ? 28 : 24);
     encode_job *jobs = tt_alloc_array(n, sizeof *jobs);
     tt_status s = jobs ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for %u requests", n);
     uint32_t n_jobs = 0;
     for (uint32_t i = 0; i < n && !s; i++) {
-        uint64_t id = tt_get_u64(in);
-        tt_noise noise = tt_get_noise(in);
-        const tt_host_sample *sample = tt_modelhost_sample(h, id);
-        if (in->failed)
-            s = tt_fail(err, TT_ERR_FORMAT, "a malformed request to encode");
-        else if (!sample)
-            s = tt_fail(err, TT_ERR_REFUSED, "sample %llu is not one of this step's", (unsigned long long)id);
+        encode_job *job = &jobs[n_jobs];
+        tt_digest identity;
+        s = read_encode(h, crops, in, job, &identity, err);
         if (s) break;
-        tt_buf text = {0};
-        tt_put_u64(&text, id);
-        tt_put_noise(&text, &noise);
-        tt_digest identity = identity_of("latent", &text);
-        tt_buf_free(&text);
         thing *t = tt_thing_find(h, THING_LATENT, &identity);
         if (!t) {
             t = tt_thing_add(h, THING_LATENT, &identity);
@@ -127,7 +160,8 @@ tt_status tt_modelhost_encode(tt_modelhost *h, tt_modelhost_connection *c, tt_re
                 s = tt_fail(err, TT_ERR_MEMORY, "out of memory for a latent");
                 break;
             }
-            jobs[n_jobs++] = (encode_job){t, sample, noise};
+            job->t = t;
+            n_jobs++;
         }
         tt_handle handle = 0;
         s = tt_handle_give(c, t, &handle, err);

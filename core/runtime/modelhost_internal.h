@@ -85,8 +85,8 @@ tt_noise tt_get_noise(tt_reader *in);
 void tt_put_noise(tt_buf *out, const tt_noise *noise);
 
 /* modelhost_compute.c: what each request does, after access was checked */
-tt_status tt_modelhost_encode(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
-                              tt_error *err);
+tt_status tt_modelhost_encode(tt_modelhost *h, tt_modelhost_connection *c, bool crops, tt_reader *in,
+                              tt_buf *out, tt_error *err);
 tt_status tt_modelhost_text(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
                             tt_error *err);
 tt_status tt_modelhost_decode(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,

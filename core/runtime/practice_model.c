@@ -116,6 +116,23 @@ static tt_status encode(tt_model *m, uint32_t n, const tt_encode *requests, tt_h
     return s;
 }
 
+static tt_status encode_crop(tt_model *m, uint32_t n, const tt_encode_crop *requests, tt_handle *latents,
+                             tt_error *err)
+{
+    practice *p = m->self;
+    tt_status s = grant(p, TT_CAP_ENCODE, "encode_crop", err);
+    for (uint32_t i = 0; i < n && !s; i++) {
+        const tt_encode_crop *r = &requests[i];
+        if (r->crop == 0 || r->crop > TT_PRACTICE_SIDE)
+            s = tt_fail(err, TT_ERR_INVALID, "a crop of %u pixels: must be 1 to %u", r->crop,
+                        TT_PRACTICE_SIDE);
+        if (!s) s = encode(m, 1, &(tt_encode){r->sample, r->noise}, &latents[i], err);
+        for (size_t k = 0; k < TT_PRACTICE_LATENT && !s; k++)
+            p->things[latents[i] - 1].values[k] += 0.25f * (float)(TT_PRACTICE_SIDE - r->crop);
+    }
+    return s;
+}
+
 /* In [0.26, 0.34] by the text's hash; the null caption 0.25. */
 static tt_status weigh(const tt_text *text, double *weight, tt_error *err)
 {
@@ -339,6 +356,7 @@ tt_model *tt_practice_model_create(const char *role, uint32_t granted, uint64_t 
         .put = put,
         .get = get,
         .release = release,
+        .encode_crop = encode_crop,
     };
     return &p->model;
 }

@@ -1,7 +1,8 @@
 /* A model of four latent elements for trying attacks out without weights: ε(x, t, c) = w[c]·x + 0.1·t/1000,
  * the worked example of the grey-box specification's section 9. w depends on the condition's text alone
  * (given, or from its hash, 0.25 for the null caption); latents and noise are keyed by the sample; everything
- * else (√ᾱ, the loss as a mean in double, keyed noise) is as in a real host. It knows encode, text, predict,
+ * else (√ᾱ, the loss as a mean in double, keyed noise) is as in a real host; a crop adds 1/4 to each element
+ * for each pixel cut. It knows encode, encode_crop, text, predict,
  * decode, generate, vary, put, get and release; no attention maps and no gradients. Counts what is asked, and
  * notices calls that were not granted. */
 #ifndef TT_RUNTIME_PRACTICE_MODEL_H

@@ -22,6 +22,7 @@ enum tt_message_type {
     TT_MSG_MODEL_PUT,
     TT_MSG_MODEL_GET,
     TT_MSG_MODEL_RELEASE,
+    TT_MSG_MODEL_ENCODE_CROP,
     /* conductor → worker */
     TT_MSG_WORKER_OPEN = 64, /* create the attack */
     TT_MSG_WORKER_PLAN,

@@ -15,6 +15,8 @@ static size_t n_requests, predict_calls;
 static char texts[TEXTS_MAX][64];
 static size_t n_texts;
 static bool vae_noise;
+static tt_encode_crop crops[REQUESTS_MAX];
+static size_t n_crops;
 static tt_error err;
 
 static tt_status spy_encode(tt_model *m, uint32_t n, const tt_encode *r, tt_handle *latents, tt_error *e)
@@ -23,6 +25,20 @@ static tt_status spy_encode(tt_model *m, uint32_t n, const tt_encode *r, tt_hand
     for (uint32_t i = 0; i < n; i++)
         vae_noise = r[i].noise.role != NULL;
     return practice->encode(practice, n, r, latents, e);
+}
+
+/* the practice model has 8 pixels a side: its crop stands for any */
+static tt_status spy_encode_crop(tt_model *m, uint32_t n, const tt_encode_crop *r, tt_handle *latents,
+                                 tt_error *e)
+{
+    (void)m;
+    ck_assert_uint_le(n_crops + n, REQUESTS_MAX);
+    memcpy(crops + n_crops, r, n * sizeof *r);
+    n_crops += n;
+    tt_status s = TT_OK;
+    for (uint32_t i = 0; i < n && !s; i++)
+        s = practice->encode_crop(practice, 1, &(tt_encode_crop){r[i].sample, r[i].noise, 4}, &latents[i], e);
+    return s;
 }
 
 static tt_status spy_text(tt_model *m, uint32_t n, const tt_text *t, tt_handle *conditions, tt_error *e)
@@ -53,6 +69,7 @@ static void setup(void)
     ck_assert_ptr_nonnull(practice);
     spy = *practice;
     spy.encode = spy_encode;
+    spy.encode_crop = spy_encode_crop;
     spy.text = spy_text;
     spy.predict = spy_predict;
 }
@@ -65,7 +82,7 @@ static void teardown(void)
 
 static void measure(const char *attack, const char *yaml, uint32_t n, const tt_sample *samples, double *rows)
 {
-    n_requests = predict_calls = n_texts = 0;
+    n_requests = predict_calls = n_texts = n_crops = 0;
     toy_attack a = toy_attack_open(attack, yaml);
     tt_model *models[] = {&spy};
     tt_measure context = {sizeof context, models, 1};
@@ -173,14 +190,114 @@ END_TEST
 
 START_TEST(the_latent_s_and_the_schedule_s_choices_reach_the_model)
 {
-    static const char *const attacks[] = {"loss", "clid"};
-    double row[5];
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const attacks[] = {"loss", "clid", "monte_carlo", "pfami"};
+    double row[20];
+    for (size_t i = 0; i < 4; i++) {
         measure(attacks[i], "{}", 1, three, row);
         ck_assert(vae_noise && !requests[0].alpha_bar_f32);
         measure(attacks[i], "{vae_mode: mean, alpha_table: diffusers}", 1, three, row);
         ck_assert(!vae_noise && requests[0].alpha_bar_f32);
     }
+}
+END_TEST
+
+START_TEST(monte_carlo_is_the_mean_that_clid_takes_bit_for_bit)
+{
+    double mc[9], clid[15];
+    measure("monte_carlo", "{}", 3, three, mc);
+    measure("clid", "{}", 3, three, clid);
+    for (size_t i = 0; i < 3; i++) {
+        double mean = (mc[3 * i] + mc[3 * i + 1] + mc[3 * i + 2]) / 3;
+        ck_assert_mem_eq(&mean, &clid[5 * i], sizeof(double));
+    }
+}
+END_TEST
+
+START_TEST(pfami_crops_by_the_part_of_the_resolution_cut_to_whole_pixels)
+{
+    /* grey-box spec 1.1 */
+    static const struct {
+        uint32_t resolution, clid, original;
+    } cases[] = {{512, 422, 415}, {256, 211, 207}, {128, 105, 103}, {64, 52, 51}, {32, 26, 25}};
+    double rows[20];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        spy.info.resolution = cases[i].resolution;
+        measure("pfami", "{}", 1, three, rows);
+        ck_assert_uint_eq(n_crops, 1);
+        ck_assert_uint_eq(crops[0].crop, cases[i].clid);
+        measure("pfami", "{profile: pfami}", 1, three, rows);
+        ck_assert_uint_eq(n_crops, 1);
+        ck_assert_uint_eq(crops[0].crop, cases[i].original);
+    }
+}
+END_TEST
+
+START_TEST(pfami_of_the_comparison_shares_one_noise_a_view)
+{
+    double rows[40];
+    measure("pfami", "{}", 2, three, rows);
+    ck_assert_uint_eq(predict_calls, 1);
+    for (size_t i = 0; i < n_requests; i++) {
+        size_t view = i / 10 % 2;
+        ck_assert_uint_eq(requests[i].sample, three[i / 20].id);
+        ck_assert_int_eq(requests[i].timestep, (int32_t)(1 + 50 * (i % 10)));
+        ck_assert_str_eq(requests[i].noise.role, "eps.shared");
+        ck_assert_int_eq(requests[i].noise.timestep, -1);
+        ck_assert_uint_eq(requests[i].noise.draw, view);
+        ck_assert_uint_eq(requests[i].condition, requests[i / 20 * 20].condition);
+        ck_assert_uint_eq(requests[i].latent, requests[i / 10 * 10].latent);
+        if (view) ck_assert_uint_ne(requests[i].latent, requests[i - 10].latent);
+    }
+    ck_assert_uint_eq(n_crops, 2);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_uint_eq(crops[i].sample, three[i].id);
+        ck_assert_str_eq(crops[i].noise.role, "vae.crop");
+        ck_assert_int_eq(crops[i].noise.timestep, -1);
+        ck_assert_uint_eq(crops[i].noise.draw, 0);
+    }
+    measure("pfami", "{vae_mode: mean}", 1, three, rows);
+    ck_assert_ptr_null(crops[0].noise.role);
+}
+END_TEST
+
+START_TEST(pfami_of_its_authors_draws_anew_and_its_met_is_a_part_of_its_map)
+{
+    static double met[20], map[110];
+    measure("pfami", "{profile: pfami}", 1, three, met);
+    ck_assert_uint_eq(n_requests, 20);
+    for (size_t i = 0; i < 20; i++) {
+        ck_assert_int_eq(requests[i].timestep, (int32_t)(50 * (i % 10)));
+        ck_assert_str_eq(requests[i].noise.role, "eps.pfami");
+        ck_assert_int_eq(requests[i].noise.timestep, requests[i].timestep);
+        ck_assert_uint_eq(requests[i].noise.draw, i < 10 ? 0 : 6); /* 1 + strength index 5 */
+    }
+    ck_assert_uint_eq(crops[0].noise.draw, 5);
+    measure("pfami", "{profile: pfami, map: true}", 1, three, map);
+    ck_assert_uint_eq(n_requests, 110);
+    ck_assert_uint_eq(n_crops, 10);
+    ck_assert_mem_eq(met, map, 10 * sizeof *met);
+    ck_assert_mem_eq(met + 10, map + 60, 10 * sizeof *met);
+}
+END_TEST
+
+START_TEST(pia_begins_where_secmi_begins)
+{
+    double row;
+    measure("pia", "{}", 1, three, &row);
+    ck_assert_uint_eq(n_requests, 2);
+    tt_predict first = requests[0];
+    ck_assert_int_eq(requests[1].timestep, 500);
+    measure("secmi", "{}", 1, three, &row);
+    ck_assert_uint_eq(n_requests, 12);
+    for (size_t i = 0; i < 12; i++) {
+        ck_assert_int_eq(requests[i].timestep, (int32_t)(10 * i));
+        ck_assert_ptr_null(requests[i].noise.role);
+    }
+    /* the same question in all that identifies it but the handles, which are of another latent call */
+    ck_assert_int_eq(first.timestep, requests[0].timestep);
+    ck_assert_int_eq(first.noise.timestep, requests[0].noise.timestep);
+    ck_assert_uint_eq(first.noise.draw, requests[0].noise.draw);
+    ck_assert_ptr_null(first.noise.role);
 }
 END_TEST
 
@@ -195,6 +312,11 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, captions_are_cut_in_thirds_by_code_points);
     tcase_add_test(tc, d_takes_the_middle_of_a_longer_list_of_times);
     tcase_add_test(tc, the_latent_s_and_the_schedule_s_choices_reach_the_model);
+    tcase_add_test(tc, monte_carlo_is_the_mean_that_clid_takes_bit_for_bit);
+    tcase_add_test(tc, pfami_crops_by_the_part_of_the_resolution_cut_to_whole_pixels);
+    tcase_add_test(tc, pfami_of_the_comparison_shares_one_noise_a_view);
+    tcase_add_test(tc, pfami_of_its_authors_draws_anew_and_its_met_is_a_part_of_its_map);
+    tcase_add_test(tc, pia_begins_where_secmi_begins);
     suite_add_tcase(suite, tc);
     return suite;
 }

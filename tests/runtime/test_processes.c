@@ -261,7 +261,7 @@ START_TEST(a_client_that_writes_raw_messages_is_refused_all_that_was_not_granted
     close(fds[0]);
     for (uint16_t type = 0; type < 200; type++) {
         if (type == TT_MSG_MODEL_INFO || type == TT_MSG_MODEL_ENCODE || type == TT_MSG_MODEL_GET ||
-            type == TT_MSG_MODEL_RELEASE)
+            type == TT_MSG_MODEL_RELEASE || type == TT_MSG_MODEL_ENCODE_CROP)
             continue;
         static const uint8_t junk[64] = {1};
         tt_message m;
@@ -281,6 +281,12 @@ START_TEST(a_client_that_writes_raw_messages_is_refused_all_that_was_not_granted
     tt_ok(tt_channel_send(fds[1], TT_MSG_MODEL_ENCODE, b.data, b.size, NULL, 0, &err), &err);
     tt_ok(tt_channel_receive(fds[1], 5000, 0, &m, &err), &err);
     tt_reader in = tt_reader_over(m.data, m.size);
+    ck_assert_uint_eq(tt_get_u32(&in), TT_ERR_REFUSED);
+    tt_message_free(&m);
+    tt_put_u32(&b, 4); /* with a side it is a crop */
+    tt_ok(tt_channel_send(fds[1], TT_MSG_MODEL_ENCODE_CROP, b.data, b.size, NULL, 0, &err), &err);
+    tt_ok(tt_channel_receive(fds[1], 5000, 0, &m, &err), &err);
+    in = tt_reader_over(m.data, m.size);
     ck_assert_uint_eq(tt_get_u32(&in), TT_ERR_REFUSED);
     tt_message_free(&m);
     tt_buf_free(&b);

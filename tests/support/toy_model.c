@@ -5,7 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-static const double latent[4] = {0.5, -1.0, 0.25, 2.0};
+static const float latent[4] = {0.5f, -1.0f, 0.25f, 2.0f};
+enum { THINGS_MAX = 256 };
+static float things[THINGS_MAX][4]; /* handle h is things[h − 1]; the first is the latent */
+static size_t n_things;
 static double alpha_bar[1000];
 static double weights[64];
 static size_t n_weights;
@@ -28,6 +31,39 @@ static tt_status encode(tt_model *m, uint32_t n, const tt_encode *requests, tt_h
         ck_assert_int_eq(requests[i].noise.timestep, -1);
         latents[i] = 1;
     }
+    return TT_OK;
+}
+
+static tt_handle keep(const float values[4])
+{
+    ck_assert_uint_lt(n_things, THINGS_MAX);
+    memcpy(things[n_things], values, sizeof things[0]);
+    return ++n_things;
+}
+
+static tt_status put(tt_model *m, uint32_t channels, uint32_t height, uint32_t width, const float *values,
+                     tt_handle *handle, tt_error *err)
+{
+    (void)m, (void)err;
+    ck_assert_uint_eq(channels * height * width, 4);
+    *handle = keep(values);
+    return TT_OK;
+}
+
+static tt_status get(tt_model *m, tt_handle handle, float *values, size_t n_values, tt_error *err)
+{
+    (void)m, (void)err;
+    ck_assert(handle >= 1 && handle <= n_things);
+    ck_assert_uint_eq(n_values, 4);
+    memcpy(values, things[handle - 1], sizeof things[0]);
+    return TT_OK;
+}
+
+static tt_status release(tt_model *m, uint32_t n, const tt_handle *handles, tt_error *err)
+{
+    (void)m, (void)err;
+    for (uint32_t i = 0; i < n; i++)
+        ck_assert(handles[i] >= 1 && handles[i] <= n_things);
     return TT_OK;
 }
 
@@ -55,19 +91,38 @@ static tt_status text(tt_model *m, uint32_t n, const tt_text *texts, tt_handle *
     return TT_OK;
 }
 
+/* without noise: ε at the state as it is */
+static tt_status predict_plain(const tt_predict *r, tt_prediction *result)
+{
+    float eps[4];
+    ck_assert(r->latent >= 1 && r->latent <= n_things);
+    ck_assert_uint_eq(r->want, TT_WANT_PREDICTION);
+    for (int k = 0; k < 4; k++)
+        eps[k] =
+            (float)(weights[r->condition - 1] * (double)things[r->latent - 1][k] + 0.1 * r->timestep / 1000);
+    *result = (tt_prediction){(double)NAN, keep(eps)};
+    predictions++;
+    return TT_OK;
+}
+
 static tt_status predict(tt_model *m, uint32_t n, const tt_predict *requests, tt_prediction *results,
                          tt_error *err)
 {
     (void)m, (void)err;
     for (uint32_t i = 0; i < n; i++) {
         const tt_predict *r = &requests[i];
+        if (!r->noise.role) {
+            predict_plain(r, &results[i]);
+            continue;
+        }
         ck_assert_str_eq(r->noise.role, "eps");
         ck_assert_int_eq(r->noise.timestep, r->timestep); /* keyed by the timestep's value */
         ck_assert_uint_eq(r->noise.draw, 0);
+        ck_assert_uint_eq(r->latent, 1);
         const double *noise = noise_at(r->timestep);
         double a = alpha_bar[r->timestep], sum = 0;
         for (int k = 0; k < 4; k++) {
-            double x = sqrt(a) * latent[k] + sqrt(1 - a) * noise[k];
+            double x = sqrt(a) * (double)latent[k] + sqrt(1 - a) * noise[k];
             double eps = weights[r->condition - 1] * x + 0.1 * r->timestep / 1000;
             sum += (noise[k] - eps) * (noise[k] - eps);
         }
@@ -79,16 +134,28 @@ static tt_status predict(tt_model *m, uint32_t n, const tt_predict *requests, tt
 
 tt_model *toy_model(void)
 {
-    static tt_model model = {
-        .size = sizeof model, .role = "target", .encode = encode, .text = text, .predict = predict};
+    static tt_model model = {.size = sizeof model,
+                             .role = "target",
+                             .encode = encode,
+                             .text = text,
+                             .predict = predict,
+                             .put = put,
+                             .get = get,
+                             .release = release};
     double product = 1;
     for (int i = 0; i < 1000; i++) {
         double r = sqrt(0.00085) + (sqrt(0.012) - sqrt(0.00085)) * i / 999;
         product *= 1 - r * r;
         alpha_bar[i] = product;
     }
-    model.info = (tt_model_info){.size = sizeof model.info, .train_timesteps = 1000, .alpha_bar = alpha_bar};
-    n_weights = 0;
+    model.info = (tt_model_info){.size = sizeof model.info,
+                                 .train_timesteps = 1000,
+                                 .alpha_bar = alpha_bar,
+                                 .latent_channels = 1,
+                                 .latent_height = 2,
+                                 .latent_width = 2};
+    n_weights = n_things = 0;
+    keep(latent);
     predictions = 0;
     return &model;
 }

@@ -205,6 +205,14 @@ typedef struct tt_encode {
     tt_noise noise; /* role NULL: the posterior's mean; else mean + std·noise */
 } tt_encode;
 
+/* The centre of the image, a square of `crop` pixels out of the model's resolution, resized to the whole
+ * (bilinear, 8 bit): the perturbation of PFAMI (grey-box spec 2.5). */
+typedef struct tt_encode_crop {
+    uint64_t sample;
+    tt_noise noise; /* as in tt_encode */
+    uint32_t crop;  /* 1..resolution */
+} tt_encode_crop;
+
 enum { TT_WANT_LOSS = 1, TT_WANT_PREDICTION = 2 };
 
 /* One noise prediction of one sample at one timestep under one condition: one query.
@@ -280,6 +288,9 @@ struct tt_model {
                      tt_handle *latent, tt_error *err);
     tt_status (*get)(tt_model *m, tt_handle handle, float *values, size_t n_values, tt_error *err);
     tt_status (*release)(tt_model *m, uint32_t n, const tt_handle *handles, tt_error *err);
+    /* Granted with encode. A host that is older does not have it: see `size`. */
+    tt_status (*encode_crop)(tt_model *m, uint32_t n, const tt_encode_crop *requests, tt_handle *latents,
+                             tt_error *err);
 };
 
 /* ------------------------------------------------------------------ attack
