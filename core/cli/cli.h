@@ -31,5 +31,6 @@ int tt_cmd_plugin(int argc, char **argv);
 
 /* Prints "telltale: message" to stderr and gives the exit code that fits the status. */
 int tt_cli_error(const tt_error *err);
+int tt_cli_error_code(tt_status code); /* only the exit code */
 
 #endif

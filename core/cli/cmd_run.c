@@ -44,7 +44,7 @@ static void say_how_to_resume(const tt_run_options *o, const char *dir)
     fprintf(stderr, " --out %s\n", dir);
 }
 
-static tt_status run(const tt_run_options *o, const char *dir, size_t *failures, tt_buf *table, tt_error *err)
+static tt_status run(tt_run_options *o, const char *dir, size_t *failures, tt_buf *table, tt_error *err)
 {
     tt_launch launch = tt_run_options_launch(o);
     tt_describer *describer = tt_describer_create(&launch);
@@ -85,12 +85,13 @@ int tt_cmd_run(int argc, char **argv)
         say_how_to_resume(&o, dir);
         code = TT_EXIT_INTERRUPTED;
     } else if (s) {
-        code = tt_cli_error(&err);
+        code = tt_run_options_error(&o, &err);
     } else {
         fwrite(table.data, 1, table.size, stdout);
         printf("\n%s/results.h5; `telltale report %s` prints this again\n", dir, dir);
     }
     tt_buf_free(&table);
     tt_free(dir);
+    tt_run_options_free(&o);
     return code;
 }

@@ -11,7 +11,7 @@ static const char help[] = "usage: telltale validate SPEC [key=value ...] [--plu
                            "grants what the attacks need. Prints what would run.\n"
                            "\n" TT_RUN_OPTIONS_HELP;
 
-static tt_status validate(const tt_run_options *o, tt_buf *out, tt_error *err)
+static tt_status validate(tt_run_options *o, tt_buf *out, tt_error *err)
 {
     tt_launch launch = tt_run_options_launch(o);
     tt_describer *describer = tt_describer_create(&launch);
@@ -43,5 +43,7 @@ int tt_cmd_validate(int argc, char **argv)
         printf("%s is valid\n", o.spec);
     }
     tt_buf_free(&out);
-    return s ? tt_cli_error(&err) : TT_EXIT_DONE;
+    int code = s ? tt_run_options_error(&o, &err) : TT_EXIT_DONE;
+    tt_run_options_free(&o);
+    return code;
 }

@@ -23,7 +23,12 @@ static const tt_command commands[] = {
 int tt_cli_error(const tt_error *err)
 {
     fprintf(stderr, "telltale: %s\n", err->message);
-    switch (err->code) {
+    return tt_cli_error_code(err->code);
+}
+
+int tt_cli_error_code(tt_status code)
+{
+    switch (code) {
     case TT_OK:
         return TT_EXIT_DONE;
     case TT_ERR_REFUSED:

@@ -1,5 +1,6 @@
 #include "cli/run_options.h"
 #include "base/log.h"
+#include "cli/cli.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -55,8 +56,25 @@ tt_launch tt_run_options_launch(const tt_run_options *o)
     return (tt_launch){.in_process = o->in_process, .plugin_dirs = o->dirs.dirs, .n_plugin_dirs = o->dirs.n};
 }
 
-tt_status tt_run_options_load(const tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err)
+tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err)
 {
     tt_plugin_source source = {tt_describe_plugin, describer};
-    return tt_spec_load(o->spec, o->overrides, o->n_overrides, &source, spec, err);
+    tt_spec_request request = {o->spec, o->overrides, o->n_overrides};
+    tt_problems_free(&o->problems);
+    return tt_spec_load_all(&request, &source, &o->problems, spec, err);
+}
+
+int tt_run_options_error(const tt_run_options *o, const tt_error *err)
+{
+    const tt_problems *p = &o->problems;
+    if (p->n < 2) return tt_cli_error(err);
+    for (size_t i = 0; i < p->n; i++)
+        fprintf(stderr, "telltale: %s\n", p->list[i].message);
+    fprintf(stderr, "telltale: %zu problems in %s\n", p->n + p->n_dropped, o->spec);
+    return tt_cli_error_code(p->list[0].code);
+}
+
+void tt_run_options_free(tt_run_options *o)
+{
+    tt_problems_free(&o->problems);
 }

@@ -14,6 +14,7 @@ typedef struct tt_run_options {
     size_t n_overrides;
     tt_plugin_dirs dirs;
     bool in_process, quiet, help;
+    tt_problems problems; /* of the spec that was loaded; tt_run_options_free */
 } tt_run_options;
 
 #define TT_RUN_OPTIONS_HELP                                                                                  \
@@ -26,7 +27,9 @@ typedef struct tt_run_options {
 bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_options *o);
 tt_launch tt_run_options_launch(const tt_run_options *o);
 /* The spec, with plugins described by `describer`. */
-tt_status tt_run_options_load(const tt_run_options *o, tt_describer *describer, tt_spec **spec,
-                              tt_error *err);
+tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err);
+/* Says on stderr what failed, of a spec every problem; the exit code. */
+int tt_run_options_error(const tt_run_options *o, const tt_error *err);
+void tt_run_options_free(tt_run_options *o);
 
 #endif

@@ -33,9 +33,9 @@ static tt_status read_model(const tt_spec_reader *r, const tt_node *child, tt_sp
     const tt_node *node;
     tt_status s = tt_spec_child_map(r, child, what, &node);
     model->role = child->key;
-    if (!s)
-        s = tt_spec_read_plugin(r, TT_KIND_TARGET, NULL, node, what, model_own, COUNT(model_own),
-                                &model->plugin);
+    if (s) return s;
+    s = tt_spec_note(r, tt_spec_read_plugin(r, TT_KIND_TARGET, NULL, node, what, model_own, COUNT(model_own),
+                                            &model->plugin));
     if (s) return s;
     tt_node *made = tt_made_map(r->spec->arena);
     if (!made || !tt_spec_resolve_plugin(r, &model->plugin, made)) return tt_spec_no_memory(r);
@@ -63,13 +63,15 @@ static tt_status read_models(const tt_spec_reader *r)
     size_t n;
     tt_status s = tt_spec_section_open(r, "models", &map, &n);
     if (s) return s;
-    if (!tt_node_get(map.node, "target"))
-        return tt_node_fail(map.node, r->err, "models.target is missing: the model that is examined");
+    if (!tt_node_get(map.node, "target")) {
+        tt_node_fail(map.node, r->err, "models.target is missing: the model that is examined");
+        if (tt_spec_note(r, TT_ERR_INVALID)) return tt_spec_no_memory(r);
+    }
     tt_node *section = tt_made_map(spec->arena);
     spec->models = tt_arena_alloc_array(spec->arena, n, sizeof *spec->models);
     if (!spec->models || !section) return tt_spec_no_memory(r);
     for (const tt_node *child = map.node->children; child && !s; child = child->next)
-        s = read_model(r, child, &spec->models[spec->n_models++], section);
+        s = tt_spec_note(r, read_model(r, child, &spec->models[spec->n_models++], section));
     return s ? s : tt_spec_resolve(r, r->resolved, "models", section);
 }
 
@@ -111,7 +113,7 @@ static tt_status read_access(const tt_spec_reader *r, const tt_spec_map *map, tt
     if (node->kind != TT_NODE_LIST) s = add_access(r, node);
     for (const tt_node *child = node->children; node->kind == TT_NODE_LIST && child && !s;
          child = child->next)
-        s = add_access(r, child);
+        s = tt_spec_note(r, add_access(r, child));
     return s ? s : tt_spec_resolve(r, resolved, "access", node);
 }
 
@@ -122,7 +124,7 @@ static tt_status read_threat_model(const tt_spec_reader *r)
     tt_spec_map map;
     tt_status s = tt_spec_map_open(r, r->root, "threat_model", "threat_model", known, COUNT(known), &map);
     int known_captions = 1;
-    if (!s) s = read_access(r, &map, made);
+    if (!s) s = tt_spec_note(r, read_access(r, &map, made));
     if (!s) s = tt_spec_choice(&map, "captions", 1, captions, 2, &known_captions);
     r->spec->captions_known = known_captions == 1;
     if (!s) s = tt_spec_resolve(r, made, "captions", tt_made_text(r->spec->arena, captions[known_captions]));
@@ -141,13 +143,14 @@ static tt_status read_attack(const tt_spec_reader *r, const tt_node *child, tt_s
     const tt_node *node;
     tt_status s = tt_spec_child_map(r, child, what, &node);
     attack->name = child->key;
-    if (!s)
-        s = tt_spec_read_plugin(r, TT_KIND_ATTACK, attack->name, node, what, attack_own, COUNT(attack_own),
-                                &attack->plugin);
+    if (s) return s;
+    s = tt_spec_note(r, tt_spec_read_plugin(r, TT_KIND_ATTACK, attack->name, node, what, attack_own,
+                                            COUNT(attack_own), &attack->plugin));
     if (s) return s;
     if (!node) attack->plugin.node = child; /* a place for messages */
     const tt_spec_model *shadow = tt_spec_model_of(r->spec, "shadow");
-    bool has_shadow = shadow && shadow->members.data;
+    /* a shadow whose members are named, though wrongly, is told of where it stands */
+    bool has_shadow = shadow && (shadow->members.data || shadow->members.node);
     tt_spec_map map = {r, node, what};
     int calibration = has_shadow ? TT_CALIBRATION_SHADOW : TT_CALIBRATION_NONE;
     s = tt_spec_choice(&map, "calibration", calibration, calibration_names, 3, &calibration);
@@ -177,7 +180,7 @@ static tt_status read_attacks(const tt_spec_reader *r)
     spec->attacks = tt_arena_alloc_array(spec->arena, n, sizeof *spec->attacks);
     if (!spec->attacks || !section) return tt_spec_no_memory(r);
     for (const tt_node *child = map.node->children; child && !s; child = child->next)
-        s = read_attack(r, child, &spec->attacks[spec->n_attacks++], section);
+        s = tt_spec_note(r, read_attack(r, child, &spec->attacks[spec->n_attacks++], section));
     return s ? s : tt_spec_resolve(r, r->resolved, "attacks", section);
 }
 
@@ -236,7 +239,8 @@ static tt_status read_top(const tt_spec_reader *r)
     tt_status s = tt_spec_map_open(r, r->root, NULL, "", known, COUNT(known), &top);
     if (s) return s;
     if (!tt_node_get(r->root, "version"))
-        return tt_node_fail(r->root, r->err, "version is missing: write `version: 1`");
+        s = tt_spec_note(r, tt_node_fail(r->root, r->err, "version is missing: write `version: 1`"));
+    if (s) return s;
     s = tt_spec_integer(&top, "version", 0, 1, 1, &version);
     if (!s) s = tt_spec_integer(&top, "seed", 1, 0, INT64_MAX, &seed);
     if (!s) s = tt_spec_integer(&top, "batch", 16, 1, 4096, &batch);
@@ -263,14 +267,17 @@ static tt_status set_base_dir(tt_spec *spec, const char *path, tt_error *err)
 
 static tt_status read_all(const tt_spec_reader *r)
 {
-    tt_status s = read_top(r);
-    if (!s) s = tt_spec_read_data(r);
-    if (!s) s = tt_spec_read_sets(r, r->root, "", &r->spec->members, &r->spec->nonmembers, r->resolved);
-    if (!s) s = read_models(r);
-    if (!s) s = read_threat_model(r);
-    if (!s) s = read_attacks(r);
-    if (!s) s = read_device(r);
-    if (!s) s = read_limits(r);
+    tt_status s = tt_spec_note(r, read_top(r));
+    if (!s) s = tt_spec_note(r, tt_spec_read_data(r));
+    if (!s)
+        s = tt_spec_note(
+            r, tt_spec_read_sets(r, r->root, "", &r->spec->members, &r->spec->nonmembers, r->resolved));
+    if (!s) s = tt_spec_note(r, read_models(r));
+    if (!s) s = tt_spec_note(r, read_threat_model(r));
+    if (!s) s = tt_spec_note(r, read_attacks(r));
+    if (!s) s = tt_spec_note(r, read_device(r));
+    if (!s) s = tt_spec_note(r, read_limits(r));
+    if (!s) s = tt_problems_status(r->problems, r->err);
     if (s) return s;
     tt_buf text = {0};
     bool good = tt_node_canonical(r->resolved, &text);
@@ -279,9 +286,10 @@ static tt_status read_all(const tt_spec_reader *r)
     return r->spec->resolved ? TT_OK : tt_spec_no_memory(r);
 }
 
-tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_overrides,
-                       const tt_plugin_source *source, tt_spec **out, tt_error *err)
+tt_status tt_spec_load_all(const tt_spec_request *request, const tt_plugin_source *source,
+                           tt_problems *problems, tt_spec **out, tt_error *err)
 {
+    tt_error own = {0};
     tt_arena *arena = tt_arena_create(0);
     tt_spec *spec = arena ? tt_arena_alloc(arena, sizeof *spec) : NULL;
     tt_node *resolved = arena ? tt_made_map(arena) : NULL;
@@ -290,17 +298,29 @@ tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_
         return tt_fail(err, TT_ERR_MEMORY, "out of memory for the spec");
     }
     spec->arena = arena;
-    spec->path = tt_arena_strdup(arena, path);
-    tt_spec_reader r = {spec, source, NULL, resolved, err};
-    tt_status s = tt_spec_document(arena, path, overrides, n_overrides, &r.root, err);
-    if (!s) s = set_base_dir(spec, path, err);
+    spec->path = tt_arena_strdup(arena, request->path);
+    tt_spec_document document = {.arena = arena, .problems = problems, .err = &own};
+    tt_status s = tt_spec_document_read(&document, request);
+    if (!s) s = set_base_dir(spec, request->path, &own);
+    tt_spec_reader r = {spec, source, document.root, resolved, document.files, problems, &own};
     if (!s) s = read_all(&r);
     if (s) {
+        if (err) *err = own;
         tt_spec_free(spec);
         return s;
     }
     *out = spec;
     return TT_OK;
+}
+
+tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_overrides,
+                       const tt_plugin_source *source, tt_spec **out, tt_error *err)
+{
+    tt_problems problems = {0};
+    tt_spec_request request = {.path = path, .overrides = overrides, .n_overrides = n_overrides};
+    tt_status s = tt_spec_load_all(&request, source, &problems, out, err);
+    tt_problems_free(&problems);
+    return s;
 }
 
 void tt_spec_free(tt_spec *spec)

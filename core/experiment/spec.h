@@ -3,6 +3,7 @@
 #ifndef TT_EXPERIMENT_SPEC_H
 #define TT_EXPERIMENT_SPEC_H
 
+#include "base/problems.h"
 #include "formats/yaml.h"
 #include "plugin/registry.h"
 
@@ -81,8 +82,19 @@ typedef struct tt_spec {
                              in; paths as written */
 } tt_spec;
 
-/* overrides: n texts "attacks.clid.alpha=0.5"; the value is YAML; missing maps on the way are made. Files
- * above 1 MiB are refused. */
+typedef struct tt_spec_request {
+    const char *path;
+    /* n texts "attacks.clid.alpha=0.5"; the value is YAML; missing maps on the way are made, but no data set,
+     * model or attack by a misspelt name */
+    const char *const *overrides;
+    size_t n_overrides;
+} tt_spec_request;
+
+/* Files above 1 MiB are refused. Mistakes are noted in `problems`, all of them; err then has as many as fit,
+ * and the code of the first. Free `problems` in any case. */
+TT_API tt_status tt_spec_load_all(const tt_spec_request *request, const tt_plugin_source *source,
+                                  tt_problems *problems, tt_spec **spec, tt_error *err);
+/* The same for those who need no list. */
 TT_API tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_overrides,
                               const tt_plugin_source *source, tt_spec **spec, tt_error *err);
 TT_API void tt_spec_free(tt_spec *spec);                                             /* NULL is fine */

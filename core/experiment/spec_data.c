@@ -23,11 +23,11 @@ static tt_status read_transforms(const tt_spec_reader *r, const tt_node *node, c
     if (!data->transforms || !made) return tt_spec_no_memory(r);
     static const char *const own[] = {"plugin"};
     for (const tt_node *child = list->children; child; child = child->next) {
-        if (child->kind != TT_NODE_MAP)
-            return tt_node_fail(child, r->err, "%s: each entry must be a map, {plugin: …}", path);
-        tt_spec_plugin *t = &data->transforms[data->n_transforms];
-        tt_status s = tt_spec_read_plugin(r, TT_KIND_TRANSFORM, NULL, child, path, own, COUNT(own), t);
-        data->n_transforms++;
+        tt_spec_plugin *t = &data->transforms[data->n_transforms++];
+        tt_status s = child->kind == TT_NODE_MAP
+                          ? tt_spec_read_plugin(r, TT_KIND_TRANSFORM, NULL, child, path, own, COUNT(own), t)
+                          : tt_node_fail(child, r->err, "%s: each entry must be a map, {plugin: …}", path);
+        s = tt_spec_note(r, s);
         if (s) return s;
         tt_node *map = tt_made_map(r->spec->arena);
         if (!map || !tt_spec_resolve_plugin(r, t, map)) return tt_spec_no_memory(r);
@@ -45,8 +45,9 @@ static tt_status read_data_set(const tt_spec_reader *r, const tt_node *child, tt
     const tt_node *node;
     tt_status s = tt_spec_child_map(r, child, what, &node);
     data->name = child->key;
-    if (!s)
-        s = tt_spec_read_plugin(r, TT_KIND_DATA, NULL, node, what, data_own, COUNT(data_own), &data->plugin);
+    if (s) return s;
+    s = tt_spec_note(
+        r, tt_spec_read_plugin(r, TT_KIND_DATA, NULL, node, what, data_own, COUNT(data_own), &data->plugin));
     if (s) return s;
     tt_spec_map map = {r, node, what};
     static const char *const disjoint[] = {"pixels", "identity"}, *const duplicates[] = {"refuse", "allow"};
@@ -59,7 +60,7 @@ static tt_status read_data_set(const tt_spec_reader *r, const tt_node *child, tt
     data->allow_duplicates = allow == 1;
     tt_node *made = tt_made_map(arena);
     if (!made || !tt_spec_resolve_plugin(r, &data->plugin, made)) return tt_spec_no_memory(r);
-    s = read_transforms(r, node, what, data, made);
+    s = tt_spec_note(r, read_transforms(r, node, what, data, made));
     if (!s) s = tt_spec_resolve(r, made, "exif_orientation", tt_made_bool(arena, data->apply_orientation));
     if (!s) s = tt_spec_resolve(r, made, "disjoint", tt_made_text(arena, disjoint[by]));
     if (!s) s = tt_spec_resolve(r, made, "duplicates", tt_made_text(arena, duplicates[allow]));
@@ -77,7 +78,7 @@ tt_status tt_spec_read_data(const tt_spec_reader *r)
     spec->data = tt_arena_alloc_array(spec->arena, n, sizeof *spec->data);
     if (!spec->data || !section) return tt_spec_no_memory(r);
     for (const tt_node *child = map.node->children; child && !s; child = child->next)
-        s = read_data_set(r, child, &spec->data[spec->n_data++], section);
+        s = tt_spec_note(r, read_data_set(r, child, &spec->data[spec->n_data++], section));
     return s ? s : tt_spec_resolve(r, r->resolved, "data", section);
 }
 
@@ -86,8 +87,8 @@ tt_status tt_spec_read_data(const tt_spec_reader *r)
 /* Where a data set declares its splits as counts: is this one of them? */
 static tt_status check_split(const tt_spec_reader *r, const tt_spec_set *set, const char *what)
 {
-    const tt_params *params = set->data->plugin.params;
-    for (uint32_t i = 0; i < params->n; i++) {
+    const tt_params *params = set->data->plugin.params; /* NULL: the data set is wrong itself */
+    for (uint32_t i = 0; params && i < params->n; i++) {
         const tt_param_value *v = &params->values[i];
         if (v->type != TT_PARAM_COUNTS || strcmp(v->key, "splits") != 0 || !v->node) continue;
         for (size_t k = 0; k < v->n; k++)
@@ -129,9 +130,9 @@ static tt_status read_set(const tt_spec_reader *r, const tt_node *parent, const 
 tt_status tt_spec_read_sets(const tt_spec_reader *r, const tt_node *parent, const char *prefix,
                             tt_spec_set *members, tt_spec_set *nonmembers, tt_node *resolved)
 {
-    tt_status s = read_set(r, parent, prefix, "members", members);
-    if (!s) s = read_set(r, parent, prefix, "nonmembers", nonmembers);
-    if (s) return s;
+    tt_status s = tt_spec_note(r, read_set(r, parent, prefix, "members", members));
+    if (!s) s = tt_spec_note(r, read_set(r, parent, prefix, "nonmembers", nonmembers));
+    if (s || !members->data || !nonmembers->data) return s;
     if (members->data == nonmembers->data && strcmp(members->split, nonmembers->split) == 0)
         return tt_node_fail(nonmembers->node, r->err,
                             "%s is the same split as %s: nothing could be told apart",

@@ -4,17 +4,56 @@
 
 #include "experiment/spec.h"
 
+/* A file that the spec was read from. */
+typedef struct tt_spec_file {
+    struct tt_spec_file *next;
+    const char *name;   /* as in messages */
+    const char *folder; /* seen from the spec's folder; "" for the spec itself */
+} tt_spec_file;
+
+/* The spec as a tree, before any key has a meaning. */
+typedef struct tt_spec_document {
+    tt_arena *arena;
+    tt_node *root;
+    tt_spec_file *files;
+    size_t n_files;
+    size_t n_references;
+    size_t n_copied; /* values that references copied */
+    tt_problems *problems;
+    tt_error *err;
+} tt_spec_document;
+
+/* What reads a spec notes the user's mistakes with tt_spec_note and goes on; a status other than TT_OK says
+ * that going on makes no sense, or, in functions that a caller wraps in tt_spec_note, what is to be noted. */
 typedef struct tt_spec_reader {
     tt_spec *spec;
     const tt_plugin_source *source;
     tt_node *root;
     tt_node *resolved; /* the whole spec again, every default filled in */
+    const tt_spec_file *files;
+    tt_problems *problems;
     tt_error *err;
 } tt_spec_reader;
 
-/* spec_document.c: the file as a tree, overrides applied */
-tt_status tt_spec_document(tt_arena *arena, const char *path, const char *const *overrides,
-                           size_t n_overrides, tt_node **root, tt_error *err);
+/* spec_document.c: the files, overrides, references in their order. Mistakes are noted. */
+tt_status tt_spec_document_read(tt_spec_document *d, const tt_spec_request *request);
+tt_status tt_spec_document_note(const tt_spec_document *d, tt_status s);
+tt_node *tt_spec_child(const tt_node *map, const char *key); /* NULL: none, or not a map */
+/* Puts `value` where `key` of `map` is, or at its end. */
+bool tt_spec_put(tt_arena *arena, tt_node *map, const char *key, const tt_node *value);
+
+/* spec_include.c: a file with those that its `base` names, merged */
+tt_status tt_spec_include(tt_spec_document *d, const char *path);
+
+/* spec_override.c */
+tt_status tt_spec_override(tt_spec_document *d, const char *text); /* "attacks.clid.alpha=0.5" */
+/* Puts `value` at "attacks.clid.alpha". `what` names the one who asks, for messages of no place; `place` has
+ * the place, or is NULL. */
+tt_status tt_spec_set_path(tt_spec_document *d, const char *path, const tt_node *value, const char *what,
+                           const tt_node *place);
+
+/* spec_refer.c: ${NAME}, ${NAME:-default} and ${spec.a.b} in all values */
+tt_status tt_spec_refer(tt_spec_document *d);
 
 /* spec_tree.c: values that are made. NULL: out of memory; all of them let NULL pass through, so that a chain
  * is checked once. */
@@ -27,7 +66,7 @@ tt_node *tt_made_bool(tt_arena *arena, bool value);
 /* Adds a shallow copy of `value` under `key` (NULL in lists). false: out of memory, or value is NULL. */
 bool tt_made_add(tt_arena *arena, tt_node *parent, const char *key, const tt_node *value);
 
-/* spec_keys.c: the keys of one map of the spec */
+/* spec_keys.c: the keys of one map of the spec. A value that is wrong is noted and its default taken. */
 typedef struct tt_spec_map {
     const tt_spec_reader *reader;
     const tt_node *node; /* NULL: absent, all defaults */
@@ -44,6 +83,8 @@ tt_status tt_spec_bool(const tt_spec_map *map, const char *key, bool default_val
 /* One of n names; *out its index. default_value -1: required. */
 tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int default_value, const char *const *names,
                          size_t n, int *out);
+/* Notes a mistake in r->err and gives TT_OK; gives other errors back. */
+tt_status tt_spec_note(const tt_spec_reader *r, tt_status s);
 /* "models.target" in the spec's arena */
 const char *tt_spec_path(const tt_spec_reader *r, const char *what, const char *key);
 tt_status tt_spec_no_memory(const tt_spec_reader *r);

@@ -11,6 +11,11 @@ tt_status tt_spec_no_memory(const tt_spec_reader *r)
     return tt_fail(r->err, TT_ERR_MEMORY, "out of memory for the spec");
 }
 
+tt_status tt_spec_note(const tt_spec_reader *r, tt_status s)
+{
+    return tt_problems_note(r->problems, s, r->err);
+}
+
 const char *tt_spec_path(const tt_spec_reader *r, const char *what, const char *key)
 {
     char *path = tt_arena_printf(r->spec->arena, "%s%s%s", what, what[0] ? "." : "", key);
@@ -35,9 +40,10 @@ tt_status tt_spec_map_open(const tt_spec_reader *r, const tt_node *parent, const
         tt_node at = *child;
         at.line = child->key_line ? child->key_line : child->line;
         at.column = child->key_line ? child->key_column : child->column;
-        return tt_node_fail(&at, r->err, "%s is no key of a spec%s%s%s; docs/spec.md lists them",
-                            tt_spec_path(r, what, child->key), near ? ": did you mean '" : "",
-                            near ? near : "", near ? "'?" : "");
+        tt_node_fail(&at, r->err, "%s is no key of a spec%s%s%s; docs/spec.md lists them",
+                     tt_spec_path(r, what, child->key), near ? ": did you mean '" : "", near ? near : "",
+                     near ? "'?" : "");
+        if (tt_spec_note(r, TT_ERR_INVALID)) return tt_spec_no_memory(r);
     }
     return TT_OK;
 }
@@ -51,12 +57,13 @@ static const tt_node *value_of(const tt_spec_map *map, const char *key)
 
 static tt_status wrong(const tt_spec_map *map, const char *key, const tt_node *node, const char *must)
 {
-    const char *path = tt_spec_path(map->reader, map->what, key);
+    const tt_spec_reader *r = map->reader;
+    const char *path = tt_spec_path(r, map->what, key);
     if (node->kind == TT_NODE_LIST || node->kind == TT_NODE_MAP)
-        return tt_node_fail(node, map->reader->err, "%s is a %s: must be %s", path,
-                            tt_node_kind_name(node->kind), must);
-    return tt_node_fail(node, map->reader->err, "%s is %.80s: must be %s", path, node->text ? node->text : "",
-                        must);
+        tt_node_fail(node, r->err, "%s is a %s: must be %s", path, tt_node_kind_name(node->kind), must);
+    else
+        tt_node_fail(node, r->err, "%s is %.80s: must be %s", path, node->text ? node->text : "", must);
+    return tt_spec_note(r, TT_ERR_INVALID);
 }
 
 tt_status tt_spec_integer(const tt_spec_map *map, const char *key, int64_t default_value, int64_t min,
@@ -102,7 +109,7 @@ tt_status tt_spec_bool(const tt_spec_map *map, const char *key, bool default_val
 tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int default_value, const char *const *names,
                          size_t n, int *out)
 {
-    *out = default_value;
+    *out = default_value >= 0 ? default_value : 0;
     const tt_node *node = value_of(map, key);
     if (!node && default_value >= 0) return TT_OK;
     char must[256] = "one of ";
@@ -116,8 +123,9 @@ tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int default_va
     }
     if (node) return wrong(map, key, node, must);
     const tt_node *place = map->node ? map->node : map->reader->root;
-    return tt_node_fail(place, map->reader->err, "%s is missing: must be %s",
-                        tt_spec_path(map->reader, map->what, key), must);
+    tt_node_fail(place, map->reader->err, "%s is missing: must be %s",
+                 tt_spec_path(map->reader, map->what, key), must);
+    return tt_spec_note(map->reader, TT_ERR_INVALID);
 }
 
 /* ---- sections ---- */
@@ -148,7 +156,7 @@ tt_status tt_spec_section_open(const tt_spec_reader *r, const char *section, tt_
                             section);
     *n = map->node->n_children;
     for (const tt_node *child = map->node->children; child && !s; child = child->next)
-        s = check_name(r, child, section);
+        s = tt_spec_note(r, check_name(r, child, section));
     return s;
 }
 

@@ -19,6 +19,44 @@ static tt_status check_own(const tt_spec_reader *r, const tt_plugin_info *info, 
     return TT_OK;
 }
 
+/* The folder of an included file, seen from the spec's; NULL: the spec itself, or an override. */
+static const char *folder_of(const tt_spec_reader *r, const tt_node *node)
+{
+    for (const tt_spec_file *f = r->files; f && node->file; f = f->next)
+        if (f->folder[0] && strcmp(f->name, node->file) == 0) return f->folder;
+    return NULL;
+}
+
+static bool is_path(const tt_plugin_info *info, const char *key)
+{
+    for (uint32_t i = 0; i < info->n_params; i++)
+        if (strcmp(info->params[i].key, key) == 0) return info->params[i].type == TT_PARAM_PATH;
+    return false;
+}
+
+/* A relative path in an included file starts there: a copy of the map in which it starts from the spec's
+ * folder, as everywhere. */
+static bool rebase_paths(const tt_spec_reader *r, tt_spec_plugin *plugin)
+{
+    tt_arena *arena = r->spec->arena;
+    if (!plugin->node || plugin->node->kind != TT_NODE_MAP) return true;
+    tt_node *copy = tt_arena_alloc(arena, sizeof *copy);
+    if (!copy) return false;
+    *copy = *plugin->node;
+    copy->children = NULL;
+    copy->n_children = 0;
+    for (const tt_node *child = plugin->node->children; child; child = child->next) {
+        tt_node moved = *child;
+        const char *folder = is_path(plugin->info, child->key) ? folder_of(r, child) : NULL;
+        if (folder && child->kind == TT_NODE_STRING && child->text[0] && child->text[0] != '/')
+            moved.text = tt_arena_printf(arena, "%s/%s", folder, child->text);
+        if (moved.kind == TT_NODE_STRING && !moved.text) return false;
+        if (!tt_made_add(arena, copy, child->key, &moved)) return false;
+    }
+    plugin->node = copy;
+    return true;
+}
+
 tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, const char *name,
                               const tt_node *node, const char *what, const char *const *own, size_t n_own,
                               tt_spec_plugin *plugin)
@@ -41,8 +79,10 @@ tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, cons
         return s;
     }
     s = check_own(r, plugin->info, what, own, n_own);
+    if (!s && !rebase_paths(r, plugin)) s = tt_spec_no_memory(r);
     if (!s)
-        s = tt_params_parse(plugin->info, node, what, r->spec->base_dir, own, n_own, &plugin->params, r->err);
+        s = tt_params_parse_all(plugin->info, plugin->node, what, r->spec->base_dir, own, n_own, r->problems,
+                                &plugin->params, r->err);
     return s;
 }
 
@@ -61,6 +101,7 @@ static tt_node *path_as_written(const tt_spec_reader *r, const tt_spec_plugin *p
 bool tt_spec_resolve_plugin(const tt_spec_reader *r, const tt_spec_plugin *plugin, tt_node *map)
 {
     tt_arena *arena = r->spec->arena;
+    if (!plugin->params) return true; /* told to be wrong: nothing will be resolved */
     if (!tt_made_add(arena, map, "plugin", tt_made_text(arena, plugin->info->name))) return false;
     for (uint32_t i = 0; i < plugin->params->n; i++) {
         const tt_param_value *v = &plugin->params->values[i];

@@ -16,6 +16,7 @@ typedef struct parser {
     const char *what; /* "attacks.clid" */
     const char *base_dir;
     tt_params *params;
+    tt_problems *problems; /* NULL: the first mistake ends the reading */
     tt_error *err;
 } parser;
 
@@ -349,7 +350,7 @@ tt_status tt_params_check_table(const tt_plugin_info *info, tt_error *err)
     tt_params *params;
     tt_status s = params_create(info, &params, err);
     if (s) return s;
-    parser p = {info, info->name, NULL, params, err};
+    parser p = {info, info->name, NULL, params, NULL, err};
     for (uint32_t i = 0; i < info->n_params && s == TT_OK; i++)
         s = read_default(&p, &info->params[i], &params->values[i]);
     tt_params_free(params);
@@ -401,8 +402,9 @@ static tt_status read_map(const parser *p, const tt_node *map, const char *const
     for (const tt_node *child = map->children; child; child = child->next) {
         int i = row_of(p->info, child->key);
         if (i < 0 && ignored(child->key, ignore, n_ignore)) continue;
-        if (i < 0) return unknown_key(p, child);
-        tt_status s = read_value(p, &p->info->params[i], child, &p->params->values[i]);
+        tt_status s =
+            i < 0 ? unknown_key(p, child) : read_value(p, &p->info->params[i], child, &p->params->values[i]);
+        s = tt_problems_note(p->problems, s, p->err);
         if (s) return s;
     }
     return TT_OK;
@@ -413,24 +415,28 @@ static tt_status check_required(const parser *p, const tt_node *map)
     for (uint32_t i = 0; i < p->info->n_params; i++) {
         const tt_param *row = &p->info->params[i];
         if (!(row->flags & TT_PARAM_REQUIRED) || p->params->values[i].node) continue;
+        if (p->problems && map && tt_node_get(map, row->key)) continue; /* there, and told to be wrong */
         tt_node none = {.kind = TT_NODE_MAP};
-        return tt_node_fail(map ? map : &none, p->err, "%s.%s is missing: give a %s (%s)", p->what, row->key,
-                            tt_param_type_name(row->type), row->help);
+        tt_status s = tt_node_fail(map ? map : &none, p->err, "%s.%s is missing: give a %s (%s)", p->what,
+                                   row->key, tt_param_type_name(row->type), row->help);
+        s = tt_problems_note(p->problems, s, p->err);
+        if (s) return s;
     }
     return TT_OK;
 }
 
-tt_status tt_params_parse(const tt_plugin_info *info, const tt_node *map, const char *what,
-                          const char *base_dir, const char *const *ignore, size_t n_ignore,
-                          tt_params **params, tt_error *err)
+static tt_status parse(const tt_plugin_info *info, const tt_node *map, const char *what, const char *base_dir,
+                       const char *const *ignore, size_t n_ignore, tt_problems *problems, tt_params **params,
+                       tt_error *err)
 {
     *params = NULL;
     tt_params *out;
     tt_status s = params_create(info, &out, err);
     if (s) return s;
-    parser p = {info, what, base_dir, out, err};
+    parser p = {info, what, base_dir, out, NULL, err};
     for (uint32_t i = 0; i < info->n_params && s == TT_OK; i++)
         s = read_default(&p, &info->params[i], &out->values[i]);
+    p.problems = problems;
     if (s == TT_OK) s = read_map(&p, map, ignore, n_ignore);
     if (s == TT_OK) s = check_required(&p, map);
     if (s)
@@ -438,4 +444,18 @@ tt_status tt_params_parse(const tt_plugin_info *info, const tt_node *map, const 
     else
         *params = out;
     return s;
+}
+
+tt_status tt_params_parse(const tt_plugin_info *info, const tt_node *map, const char *what,
+                          const char *base_dir, const char *const *ignore, size_t n_ignore,
+                          tt_params **params, tt_error *err)
+{
+    return parse(info, map, what, base_dir, ignore, n_ignore, NULL, params, err);
+}
+
+tt_status tt_params_parse_all(const tt_plugin_info *info, const tt_node *map, const char *what,
+                              const char *base_dir, const char *const *ignore, size_t n_ignore,
+                              tt_problems *problems, tt_params **params, tt_error *err)
+{
+    return parse(info, map, what, base_dir, ignore, n_ignore, problems, params, err);
 }

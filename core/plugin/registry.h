@@ -6,6 +6,7 @@
 #ifndef TT_PLUGIN_REGISTRY_H
 #define TT_PLUGIN_REGISTRY_H
 
+#include "base/problems.h"
 #include "formats/yaml.h"
 #include "telltale/plugin.h"
 
@@ -55,6 +56,11 @@ TT_API const tt_host *tt_host_table(void);
 TT_API tt_status tt_params_parse(const tt_plugin_info *info, const tt_node *map, const char *what,
                                  const char *base_dir, const char *const *ignore, size_t n_ignore,
                                  tt_params **params, tt_error *err);
+/* The same, every mistake noted in `problems` instead of the first one ending it; params with mistakes are for
+ * nothing but tt_params_free. */
+TT_API tt_status tt_params_parse_all(const tt_plugin_info *info, const tt_node *map, const char *what,
+                                     const char *base_dir, const char *const *ignore, size_t n_ignore,
+                                     tt_problems *problems, tt_params **params, tt_error *err);
 TT_API void tt_params_free(tt_params *p);
 /* Canonical JSON of all values, sorted by key, without the keys whose flags intersect skip_flags; paths left
  * out when without_paths. For step keys and for sending to children (then with everything). */
