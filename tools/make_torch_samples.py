@@ -65,6 +65,16 @@ save("state-legacy.pth", state(), _use_new_zipfile_serialization=False)
 save("nested.ckpt", nested())
 save("nested-legacy.ckpt", nested(), _use_new_zipfile_serialization=False)
 save("module.pth", module.state_dict())  # carries _metadata, so BUILD
+# types whose storages are untyped (_rebuild_tensor_v3) but for complex64: 8 bytes 1, 2, … each
+save("types.pth", {name: torch.arange(1, 9, dtype=torch.uint8).view(getattr(torch, name)) for name in
+                   "uint16 uint32 uint64 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu complex64".split()})
+save("complex128.pth", {"w": torch.zeros(1, dtype=torch.complex128)})
+tied = torch.nn.Parameter(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+for name, options in (("shared.pth", {}), ("shared-legacy.pth", {"_use_new_zipfile_serialization": False})):
+    save(name, {"in": tied, "out": tied, "transposed": tied.detach().t(), "row": tied.detach()[1], "nothing": tied.detach()[:0]}, **options)
+torch.serialization.set_crc32_options(False)
+save("no-checksums.pth", {"in": tied})
+torch.serialization.set_crc32_options(True)
 save("protocol4.pth", state(), pickle_protocol=4)
 save("list.pth", [torch.tensor([1.0]), {"a": torch.tensor([2.0])}, (torch.tensor([3.0]),)])
 save("optimizer.pth", {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.tensor([1.0])}}, "param_groups": [{"lr": 1e-3, "params": [0]}]})

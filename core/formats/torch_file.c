@@ -10,15 +10,18 @@
 #include <string.h>
 #include <zlib.h>
 
-#define MAX_PICKLE    ((size_t)64 << 20)
-#define MAX_VALUES    ((size_t)1 << 30) /* bytes of the arena that pickled values live in */
-#define MAX_DEPTH     32
-#define MAX_VISITS    4000000u
+#define MAX_PICKLE ((size_t)64 << 20)
+#define MAX_VALUES ((size_t)1 << 30) /* bytes of the arena that pickled values live in */
+#define MAX_DEPTH  32
+#define MAX_VISITS 4000000u
+#define MAX_NAMES                                                                                            \
+    ((size_t)256 << 20) /* bytes: keys may be shared, so that a small file could name gigabytes */
 #define COPY_HEADROOM ((size_t)64 << 20)
 
 static tt_status bad(const char *path, tt_error *err, const char *what)
 {
-    return tt_fail(err, TT_ERR_FORMAT, "%s: %s", path, what);
+    return tt_fail(err, TT_ERR_FORMAT, "%s: %s; fetch the file again, or save it anew with torch.save", path,
+                   what);
 }
 
 static bool storage_bytes(const tt_torch_storage *st, size_t *bytes)
@@ -40,14 +43,15 @@ static tt_status find_pickle(const char *path, const tt_zip_entry *entries, size
         *found = &entries[i];
         *root = (size_t)(slash - entries[i].name);
     }
-    return *found ? TT_OK : bad(path, err, "no data.pkl: not a file of torch.save");
+    return *found ? TT_OK : bad(path, err, "no data.pkl, so not a file of torch.save");
 }
 
 static tt_status check_byte_order(const tt_tensor_file *file, const tt_zip_entry *entry, tt_error *err)
 {
     if (!entry || (entry->size == 6 && memcmp(file->map.data + entry->offset, "little", 6) == 0))
         return TT_OK;
-    return tt_fail(err, TT_ERR_UNSUPPORTED, "%s: written on a big-endian machine", file->path);
+    return tt_fail(err, TT_ERR_UNSUPPORTED,
+                   "%s: written on a big-endian machine: convert it to safetensors there", file->path);
 }
 
 static tt_status attach_zip(const tt_tensor_file *file, tt_pickle *p, const tt_zip_entry *entries, size_t n,
@@ -62,9 +66,11 @@ static tt_status attach_zip(const tt_tensor_file *file, tt_pickle *p, const tt_z
         const tt_zip_entry *e = length < (int)sizeof name ? tt_zip_find(entries, n, name) : NULL;
         size_t bytes;
         if (!e)
-            s = tt_fail(err, TT_ERR_FORMAT, "%s: storage %.200s is missing", file->path, name);
+            s = tt_fail(err, TT_ERR_FORMAT, "%s: storage %.200s is missing: fetch the file again", file->path,
+                        name);
         else if (!storage_bytes(st, &bytes) || bytes != e->size)
-            s = tt_fail(err, TT_ERR_FORMAT, "%s: storage %s has %zu bytes, its tensors expect another size",
+            s = tt_fail(err, TT_ERR_FORMAT,
+                        "%s: storage %s has %zu bytes, its tensors expect another size: fetch the file again",
                         file->path, name, e->size);
         else
             st->data = file->map.data + e->offset;
@@ -89,7 +95,7 @@ static tt_status read_zip(const tt_tensor_file *file, tt_pickle *p, tt_pickle_va
     if (pickle->size > MAX_PICKLE) return bad(file->path, err, "a data.pkl of more than 64 MiB");
     /* torch.save without checksums (set_crc32_options) leaves 0 there */
     if (pickle->crc != 0 && crc32(0, data, (uInt)pickle->size) != pickle->crc)
-        return bad(file->path, err, "data.pkl is damaged (its CRC differs): copy or download the file again");
+        return bad(file->path, err, "data.pkl is damaged (its CRC differs)");
     s = tt_pickle_read(p, data, pickle->size, &used, root, err);
     return s ? s : attach_zip(file, p, entries, n, prefix, err);
 }
@@ -198,7 +204,8 @@ static tt_status read_legacy(const tt_tensor_file *file, tt_pickle *p, tt_pickle
     if (!is_int(v, 1001)) return bad(file->path, err, "an unknown version of the format before PyTorch 1.6");
     if ((s = next_pickle(&st, &v, err))) return s;
     if (says_big_endian(v))
-        return tt_fail(err, TT_ERR_UNSUPPORTED, "%s: written on a big-endian machine", file->path);
+        return tt_fail(err, TT_ERR_UNSUPPORTED,
+                       "%s: written on a big-endian machine: convert it to safetensors there", file->path);
     if ((s = next_pickle(&st, root, err)) || (s = next_pickle(&st, &v, err))) return s;
     if (v->kind != TT_PICKLE_LIST) return bad(file->path, err, "no list of storages");
     if (p->n_storages > 1) qsort(p->storages, p->n_storages, sizeof *p->storages, by_key);
@@ -211,7 +218,7 @@ static tt_status read_legacy(const tt_tensor_file *file, tt_pickle *p, tt_pickle
 
 typedef struct flattener {
     tt_tensor_file *file;
-    size_t visits, copied, copies_capacity;
+    size_t visits, copied, copies_capacity, names;
     char name[TT_TENSOR_MAX_NAME + 1];
     tt_error *err;
 } flattener;
@@ -249,9 +256,10 @@ static tt_status make_dense(flattener *f, const tt_pickle_tensor *t, const unsig
     tt_tensor_file *file = f->file;
     /* an expanded tensor (stride 0) can be far larger than its file: no honest checkpoint does that */
     if (!tt_size_add(f->copied, view->size_bytes, &f->copied) || f->copied > COPY_HEADROOM + file->map.size)
-        return tt_fail(f->err, TT_ERR_FORMAT,
-                       "%s: tensor %.200s is far larger than what the file holds of it", file->path,
-                       view->name);
+        return tt_fail(
+            f->err, TT_ERR_FORMAT,
+            "%s: tensor %.200s is far larger than what the file holds of it: save it with .contiguous()",
+            file->path, view->name);
     if (file->n_copies == f->copies_capacity) {
         size_t capacity = f->copies_capacity ? 2 * f->copies_capacity : 16;
         void **grown = tt_realloc(file->copies, capacity * sizeof *grown);
@@ -275,11 +283,14 @@ static tt_status add_tensor(flattener *f, const tt_pickle_tensor *t)
                            .type = dtype->type,
                            .rank = t->rank};
     if (!view.name) return tt_fail(f->err, TT_ERR_MEMORY, "%s: out of memory", f->file->path);
+    f->names += strlen(view.name) + 1;
+    if (f->names > MAX_NAMES) return bad(f->file->path, f->err, "names of more than 256 MiB");
     memcpy(view.shape, t->shape, sizeof view.shape);
     tt_tensor_bytes(dtype, view.rank, view.shape, &view.size_bytes);
     const unsigned char *data = t->storage->data;
     if (!data)
-        return tt_fail(f->err, TT_ERR_FORMAT, "%s: tensor %.200s has no storage", f->file->path, view.name);
+        return tt_fail(f->err, TT_ERR_FORMAT, "%s: tensor %.200s has no storage: fetch the file again",
+                       f->file->path, view.name);
     tt_status s = TT_OK;
     if (view.size_bytes == 0) {
         view.data = data; /* the offset of a tensor without elements means nothing */
@@ -369,7 +380,7 @@ static tt_status read_values(tt_tensor_file *file, tt_pickle *p, tt_pickle_value
     if (map->size >= 262 && memcmp(map->data + 257, "ustar", 5) == 0)
         return tt_fail(err, TT_ERR_UNSUPPORTED, "%s: the tar format of PyTorch before 0.2: save it anew",
                        file->path);
-    return bad(file->path, err, "neither a zip archive nor a pickle: not a file of torch.save");
+    return bad(file->path, err, "neither a zip archive nor a pickle, so not a file of torch.save");
 }
 
 static tt_status parse(tt_tensor_file *file, tt_arena *arena, tt_error *err)

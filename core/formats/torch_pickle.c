@@ -8,8 +8,9 @@
 
 tt_status tt_machine_bad(const machine *m, const char *what)
 {
-    return tt_fail(m->err, TT_ERR_FORMAT, "%s: pickle, byte %zu: %s", m->p->path, (size_t)(m->at - m->begin),
-                   what);
+    return tt_fail(m->err, TT_ERR_FORMAT,
+                   "%s: pickle, byte %zu: %s; fetch the file again, or save its state dict anew", m->p->path,
+                   (size_t)(m->at - m->begin), what);
 }
 
 tt_status tt_machine_no_memory(const machine *m)
@@ -303,6 +304,7 @@ static tt_status step_items(machine *m, unsigned char op)
 static tt_status step(machine *m, unsigned char op)
 {
     value *v;
+    tt_status s;
     switch (op) {
     case '(':
         return push_mark(m);
@@ -351,9 +353,15 @@ static tt_status step(machine *m, unsigned char op)
         return tt_pickle_build(m);
     case 'Q':
         return tt_pickle_persistent(m);
+    case 'i': /* INST names a class to call: refused by that name, where there is one */
+        s = tt_pickle_global(m);
+        return s ? s : tt_machine_bad(m, "a call in the way of protocol 0");
     default:
-        return tt_fail(m->err, TT_ERR_FORMAT, "%s: pickle, byte %zu: opcode 0x%02x is not read", m->p->path,
-                       (size_t)(m->at - m->begin) - 1, op);
+        return tt_fail(
+            m->err, TT_ERR_FORMAT,
+            "%s: pickle, byte %zu: opcode 0x%02x, which torch.save does not write, is not read: save "
+            "the state dict anew with torch.save",
+            m->p->path, (size_t)(m->at - m->begin) - 1, op);
     }
 }
 
@@ -361,8 +369,8 @@ static tt_status run(machine *m, value **result)
 {
     if (m->end - m->at < 2 || m->at[0] != 0x80) return tt_machine_bad(m, "not a pickle");
     if (m->at[1] != 2)
-        return tt_fail(m->err, TT_ERR_UNSUPPORTED, "%s: pickle protocol %d: torch.save's default, 2, is read",
-                       m->p->path, m->at[1]);
+        return tt_fail(m->err, TT_ERR_UNSUPPORTED,
+                       "%s: pickle protocol %d: save it with torch.save's default, 2", m->p->path, m->at[1]);
     m->at += 2;
     for (;;) {
         if (m->at == m->end) return tt_machine_cut_short(m);

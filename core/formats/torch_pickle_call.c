@@ -63,6 +63,9 @@ static const struct {
     {"torch", "complex64", DTYPE, "C64"},
     {"torch", "float8_e4m3fn", DTYPE, "F8_E4M3"},
     {"torch", "float8_e5m2", DTYPE, "F8_E5M2"},
+    {"torch", "float8_e4m3fnuz", DTYPE, "F8_E4M3FNUZ"},
+    {"torch", "float8_e5m2fnuz", DTYPE, "F8_E5M2FNUZ"},
+    {"torch", "float8_e8m0fnu", DTYPE, "F8_E8M0"},
 };
 
 /* ---- globals and what is made of them ---- */
@@ -96,12 +99,18 @@ tt_status tt_pickle_global(machine *m)
         if (!s) v->as.global = (int)i;
         return s;
     }
+    int shown = name_size < 100 ? (int)name_size : 100;
+    if (same(module, module_size, "torch") && name_size > 7 &&
+        memcmp(name + name_size - 7, "Storage", 7) == 0)
+        return tt_fail(
+            m->err, TT_ERR_UNSUPPORTED,
+            "%s: tensors of torch.%.*s are not read: convert them to another type before torch.save",
+            m->p->path, shown, name);
     return tt_fail(
         m->err, TT_ERR_REFUSED,
         "%s: the file wants %.*s.%.*s, which could run code and is not loaded: only tensors in plain "
         "containers are read; save the state dict alone, or convert it to safetensors",
-        m->p->path, module_size < 100 ? (int)module_size : 100, module,
-        name_size < 100 ? (int)name_size : 100, name);
+        m->p->path, module_size < 100 ? (int)module_size : 100, module, shown, name);
 }
 
 static int meaning(const value *v)

@@ -25,7 +25,8 @@ static uint64_t get(const unsigned char *p, int bytes)
 
 static tt_status bad(const char *path, tt_error *err, const char *what)
 {
-    return tt_fail(err, TT_ERR_FORMAT, "%s: zip archive: %s", path, what);
+    return tt_fail(err, TT_ERR_FORMAT,
+                   "%s: zip archive: %s; fetch the file again, or save it anew with torch.save", path, what);
 }
 
 /* The end record is the last thing in the file, but for a comment of at most 65535 bytes. */
