@@ -352,7 +352,8 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
     if (r->failure) return TT_OK;
     r->predictions = (double)rows->meters.attributed.predictions / (double)rows->universe->n;
     tt_error why = {0};
-    s = tt_score_attack(c->spec, &c->launch, rows, calibration, c->arena, r, &why);
+    s = tt_score_attack(c->spec, &c->launch, plan->attack, &c->plan.attacks[plan->attack], rows, calibration,
+                        c->arena, r, &why);
     if (!s) s = tt_result_evaluate(r, c->spec->seed, &why);
     if (s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY) return tt_fail(err, s, "%s", why.message);
     if (s) {

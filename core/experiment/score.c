@@ -113,11 +113,12 @@ static tt_status score(tt_child *worker, const selection *rows, const fitted *f,
     return !s && !good ? tt_fail(err, TT_ERR_FORMAT, "scores of another number than asked") : s;
 }
 
-tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, const tt_measure_step *rows,
+tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t attack,
+                          const tt_attack_plan *declared, const tt_measure_step *rows,
                           const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                           tt_error *err)
 {
-    double share = spec->attacks[rows->attack].calibration_part;
+    double share = spec->attacks[attack].calibration_part;
     bool split = calibration == rows;
     selection judged, calibrating = {0};
     tt_status s = select_rows(rows, split ? JUDGED : WHOLE, share, arena, &judged, err);
@@ -125,10 +126,10 @@ tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, const tt
         s = select_rows(calibration, split ? CALIBRATING : WHOLE, share, arena, &calibrating, err);
     if (s) return s;
     tt_child worker;
-    s = tt_plan_open_attack(spec, launch, rows->attack, "scoring", &worker, err);
+    s = tt_plan_open_attack(spec, launch, attack, "scoring", &worker, err);
     if (s) return s;
     fitted f = {.text = ""};
-    if (calibration && rows->plan->can_fit) s = fit(&worker, &calibrating, arena, &f, err);
+    if (calibration && declared->can_fit) s = fit(&worker, &calibrating, arena, &f, err);
     if (!s) s = score(&worker, &judged, &f, arena, &r->scores, err);
     if (!s && calibration) s = score(&worker, &calibrating, &f, arena, &r->calibration_scores, err);
     tt_child_stop(&worker);

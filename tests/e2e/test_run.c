@@ -252,6 +252,15 @@ START_TEST(what_only_scoring_reads_is_changed_without_measuring_again)
 }
 END_TEST
 
+START_TEST(attacks_that_share_rows_score_them_each_by_its_own_parameters)
+{
+    ck_assert_int_eq(
+        run("  level: {plugin: clid, alpha: 0}\n  change: {plugin: clid, alpha: 1}\n", "", "pair"), 0);
+    has("alpha 0;");
+    has("alpha 1;");
+}
+END_TEST
+
 START_TEST(the_threat_model_is_enforced_before_any_work)
 {
     ck_assert_int_eq(run(both, "threat_model.access=black-box", "refused"), 3);
@@ -327,6 +336,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, an_attack_that_crashes_is_listed_and_the_others_are_scored);
     tcase_add_test(tc, a_model_host_that_dies_fails_its_steps_and_a_new_run_resumes_them);
     tcase_add_test(tc, what_only_scoring_reads_is_changed_without_measuring_again);
+    tcase_add_test(tc, attacks_that_share_rows_score_them_each_by_its_own_parameters);
     tcase_add_test(tc, the_threat_model_is_enforced_before_any_work);
     tcase_add_test(tc, a_bad_spec_has_exit_code_2_and_names_the_place);
     tcase_add_test(tc, a_folder_in_use_is_refused);
