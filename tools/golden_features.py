@@ -1,5 +1,6 @@
 """Features of Loss and CLiD on the embedded models, by PyTorch and diffusers in double precision with Telltale's
-keyed noise: tests/golden/features/embedded.json, which tests/golden/test_features.c compares against.
+keyed noise: tests/golden/features/embedded.json, which tests/golden/test_features.c compares against. The other
+attacks of the suite: golden_grey_box.py.
 
 python golden_features.py DATA [MODELS [OUT.json]]
 
