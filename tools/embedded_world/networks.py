@@ -55,8 +55,8 @@ def make_text_encoder(vocabulary_size):
 
 
 def make_scheduler():
-    """The scheduler file of Stable Diffusion 1.5."""
-    return PNDMScheduler(
+    """The scheduler file of Stable Diffusion 1.5, with the key that a PNDM does not read and a DDIM made from the file does."""
+    scheduler = PNDMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
@@ -65,6 +65,8 @@ def make_scheduler():
         skip_prk_steps=True,
         steps_offset=1,
     )
+    scheduler.register_to_config(clip_sample=False)
+    return scheduler
 
 
 def byte_symbols():
