@@ -24,8 +24,6 @@ const tt_spec_model *tt_spec_model_of(const tt_spec *spec, const char *role)
 
 /* ---- models ---- */
 
-static const char *const model_own[] = {"plugin", "members", "nonmembers"};
-
 static tt_status read_model(const tt_spec_reader *r, const tt_node *child, tt_spec_model *model,
                             tt_node *section)
 {
@@ -34,8 +32,8 @@ static tt_status read_model(const tt_spec_reader *r, const tt_node *child, tt_sp
     tt_status s = tt_spec_child_map(r, child, what, &node);
     model->role = child->key;
     if (s) return s;
-    s = tt_spec_note(r, tt_spec_read_plugin(r, TT_KIND_TARGET, NULL, node, what, model_own, COUNT(model_own),
-                                            &model->plugin));
+    s = tt_spec_note(
+        r, tt_spec_read_plugin(r, TT_KIND_TARGET, NULL, node, what, &tt_spec_table_model, &model->plugin));
     if (s) return s;
     tt_node *made = tt_made_map(r->spec->arena);
     if (!made || !tt_spec_resolve_plugin(r, &model->plugin, made)) return tt_spec_no_memory(r);
@@ -77,9 +75,7 @@ static tt_status read_models(const tt_spec_reader *r)
 
 /* ---- threat model ---- */
 
-static const char *const access_names[] = {"black-box", "grey-box",   "white-box",   "generate", "seed",
-                                           "vary",      "encode",     "decode",      "text",     "predict",
-                                           "attention", "grad_input", "grad_weights"};
+/* in the order of the table's choices */
 static const uint32_t access_bits[] = {
     TT_CAP_BLACK_BOX, TT_CAP_GREY_BOX,   TT_CAP_WHITE_BOX,   TT_CAP_GENERATE, TT_CAP_SEED,
     TT_CAP_VARY,      TT_CAP_ENCODE,     TT_CAP_DECODE,      TT_CAP_TEXT,     TT_CAP_PREDICT,
@@ -87,13 +83,19 @@ static const uint32_t access_bits[] = {
 
 static tt_status add_access(const tt_spec_reader *r, const tt_node *node)
 {
+    const char *choices = tt_spec_key_of(&tt_spec_table_threat_model, "access")->choices;
     const char *text = node->kind == TT_NODE_STRING ? node->text : "";
-    for (size_t i = 0; i < COUNT(access_names); i++)
-        if (strcmp(text, access_names[i]) == 0) {
-            r->spec->access |= access_bits[i];
-            return TT_OK;
-        }
-    const char *near = tt_nearest(text, access_names, COUNT(access_names));
+    int index = tt_spec_choice_index(choices, text);
+    if (index >= 0) {
+        r->spec->access |= access_bits[index];
+        return TT_OK;
+    }
+    char kept[COUNT(access_bits)][64];
+    const char *names[COUNT(access_bits)];
+    size_t n = 0;
+    for (; n < COUNT(access_bits) && tt_spec_choice_next(&choices, kept[n]); n++)
+        names[n] = kept[n];
+    const char *near = tt_nearest(text, names, n);
     return tt_node_fail(node, r->err,
                         "threat_model.access is %.60s: must be black-box, grey-box, white-box or a list of "
                         "generate, seed, vary, encode, decode, text, predict, attention, grad_input, "
@@ -119,21 +121,21 @@ static tt_status read_access(const tt_spec_reader *r, const tt_spec_map *map, tt
 
 static tt_status read_threat_model(const tt_spec_reader *r)
 {
-    static const char *const known[] = {"access", "captions"}, *const captions[] = {"unknown", "known"};
     tt_node *made = tt_made_map(r->spec->arena);
     tt_spec_map map;
-    tt_status s = tt_spec_map_open(r, r->root, "threat_model", "threat_model", known, COUNT(known), &map);
+    tt_status s =
+        tt_spec_map_open(r, r->root, "threat_model", "threat_model", &tt_spec_table_threat_model, &map);
     int known_captions = 1;
     if (!s) s = tt_spec_note(r, read_access(r, &map, made));
-    if (!s) s = tt_spec_choice(&map, "captions", 1, captions, 2, &known_captions);
+    if (!s) s = tt_spec_choice(&map, "captions", &known_captions);
     r->spec->captions_known = known_captions == 1;
-    if (!s) s = tt_spec_resolve(r, made, "captions", tt_made_text(r->spec->arena, captions[known_captions]));
+    if (!s)
+        s = tt_spec_resolve(r, made, "captions",
+                            tt_made_text(r->spec->arena, known_captions == 1 ? "known" : "unknown"));
     return s ? s : tt_spec_resolve(r, r->resolved, "threat_model", made);
 }
 
 /* ---- attacks ---- */
-
-static const char *const attack_own[] = {"plugin", "calibration", "calibration_part"};
 
 static tt_status read_attack(const tt_spec_reader *r, const tt_node *child, tt_spec_attack *attack,
                              tt_node *section)
@@ -144,17 +146,17 @@ static tt_status read_attack(const tt_spec_reader *r, const tt_node *child, tt_s
     tt_status s = tt_spec_child_map(r, child, what, &node);
     attack->name = child->key;
     if (s) return s;
-    s = tt_spec_note(r, tt_spec_read_plugin(r, TT_KIND_ATTACK, attack->name, node, what, attack_own,
-                                            COUNT(attack_own), &attack->plugin));
+    s = tt_spec_note(r, tt_spec_read_plugin(r, TT_KIND_ATTACK, attack->name, node, what,
+                                            &tt_spec_table_attack, &attack->plugin));
     if (s) return s;
     if (!node) attack->plugin.node = child; /* a place for messages */
     const tt_spec_model *shadow = tt_spec_model_of(r->spec, "shadow");
     /* a shadow whose members are named, though wrongly, is told of where it stands */
     bool has_shadow = shadow && (shadow->members.data || shadow->members.node);
-    tt_spec_map map = {r, node, what};
+    tt_spec_map map = {r, node, what, &tt_spec_table_attack};
     int calibration = has_shadow ? TT_CALIBRATION_SHADOW : TT_CALIBRATION_NONE;
-    s = tt_spec_choice(&map, "calibration", calibration, calibration_names, 3, &calibration);
-    if (!s) s = tt_spec_real(&map, "calibration_part", 0.5, 0.01, 0.99, &attack->calibration_part);
+    s = tt_spec_choice(&map, "calibration", &calibration);
+    if (!s) s = tt_spec_real(&map, "calibration_part", &attack->calibration_part);
     if (s) return s;
     attack->calibration = (tt_calibration)calibration;
     if (calibration == TT_CALIBRATION_SHADOW && !has_shadow)
@@ -188,19 +190,18 @@ static tt_status read_attacks(const tt_spec_reader *r)
 
 static tt_status read_device(const tt_spec_reader *r)
 {
-    static const char *const known[] = {"backend", "threads", "index"};
     tt_spec *spec = r->spec;
     tt_node *made = tt_made_map(spec->arena);
     tt_spec_map map;
     int64_t threads = 0, index = 0;
-    tt_status s = tt_spec_map_open(r, r->root, "device", "device", known, COUNT(known), &map);
-    if (!s) s = tt_spec_integer(&map, "threads", 0, 0, 1024, &threads);
-    if (!s) s = tt_spec_integer(&map, "index", 0, 0, 255, &index);
+    tt_status s = tt_spec_map_open(r, r->root, "device", "device", &tt_spec_table_device, &map);
+    if (!s) s = tt_spec_integer(&map, "threads", &threads);
+    if (!s) s = tt_spec_integer(&map, "index", &index);
     if (s) return s;
     const tt_node *node = map.node ? tt_node_get(map.node, "backend") : NULL;
     if (node && node->kind != TT_NODE_STRING)
         return tt_node_fail(node, r->err, "device.backend must be the name of a backend, e.g. cpu");
-    const char *name = node ? node->text : "cpu";
+    const char *name = node ? node->text : tt_spec_key_of(&tt_spec_table_device, "backend")->default_value;
     tt_error why = {0};
     s = r->source->find(r->source->user, TT_KIND_BACKEND, name, &spec->backend.info, &why);
     if (s) {
@@ -219,31 +220,27 @@ static tt_status read_device(const tt_spec_reader *r)
 
 static tt_status read_limits(const tt_spec_reader *r)
 {
-    static const char *const known[] = {"answer_s"};
     tt_node *made = tt_made_map(r->spec->arena);
     tt_spec_map map;
-    tt_status s = tt_spec_map_open(r, r->root, "limits", "limits", known, COUNT(known), &map);
-    if (!s) s = tt_spec_real(&map, "answer_s", 0, 0, 1e7, &r->spec->time_limit_s);
+    tt_status s = tt_spec_map_open(r, r->root, "limits", "limits", &tt_spec_table_limits, &map);
+    if (!s) s = tt_spec_real(&map, "answer_s", &r->spec->time_limit_s);
     if (!s) s = tt_spec_resolve(r, made, "answer_s", tt_made_real(r->spec->arena, r->spec->time_limit_s));
     return s ? s : tt_spec_resolve(r, r->resolved, "limits", made);
 }
 
 static tt_status read_top(const tt_spec_reader *r)
 {
-    static const char *const known[] = {"version", "seed",       "data",         "models",
-                                        "members", "nonmembers", "threat_model", "attacks",
-                                        "device",  "limits",     "batch"};
     tt_spec *spec = r->spec;
     tt_spec_map top;
     int64_t version = 0, seed = 1, batch = 16;
-    tt_status s = tt_spec_map_open(r, r->root, NULL, "", known, COUNT(known), &top);
+    tt_status s = tt_spec_map_open(r, r->root, NULL, "", &tt_spec_table_top, &top);
     if (s) return s;
     if (!tt_node_get(r->root, "version"))
         s = tt_spec_note(r, tt_node_fail(r->root, r->err, "version is missing: write `version: 1`"));
     if (s) return s;
-    s = tt_spec_integer(&top, "version", 0, 1, 1, &version);
-    if (!s) s = tt_spec_integer(&top, "seed", 1, 0, INT64_MAX, &seed);
-    if (!s) s = tt_spec_integer(&top, "batch", 16, 1, 4096, &batch);
+    s = tt_spec_integer(&top, "version", &version);
+    if (!s) s = tt_spec_integer(&top, "seed", &seed);
+    if (!s) s = tt_spec_integer(&top, "batch", &batch);
     if (s) return s;
     spec->seed = (uint64_t)seed;
     spec->batch = (uint32_t)batch;

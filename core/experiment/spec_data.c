@@ -3,11 +3,7 @@
 
 #include <string.h>
 
-#define COUNT(a) (sizeof(a) / sizeof *(a))
-
 /* ---- data ---- */
-
-static const char *const data_own[] = {"plugin", "transforms", "exif_orientation", "disjoint", "duplicates"};
 
 static tt_status read_transforms(const tt_spec_reader *r, const tt_node *node, const char *what,
                                  tt_spec_data *data, tt_node *resolved)
@@ -21,12 +17,12 @@ static tt_status read_transforms(const tt_spec_reader *r, const tt_node *node, c
     data->transforms = tt_arena_alloc_array(r->spec->arena, list->n_children, sizeof *data->transforms);
     tt_node *made = tt_made_list(r->spec->arena);
     if (!data->transforms || !made) return tt_spec_no_memory(r);
-    static const char *const own[] = {"plugin"};
     for (const tt_node *child = list->children; child; child = child->next) {
         tt_spec_plugin *t = &data->transforms[data->n_transforms++];
-        tt_status s = child->kind == TT_NODE_MAP
-                          ? tt_spec_read_plugin(r, TT_KIND_TRANSFORM, NULL, child, path, own, COUNT(own), t)
-                          : tt_node_fail(child, r->err, "%s: each entry must be a map, {plugin: …}", path);
+        tt_status s =
+            child->kind == TT_NODE_MAP
+                ? tt_spec_read_plugin(r, TT_KIND_TRANSFORM, NULL, child, path, &tt_spec_table_transform, t)
+                : tt_node_fail(child, r->err, "%s: each entry must be a map, {plugin: …}", path);
         s = tt_spec_note(r, s);
         if (s) return s;
         tt_node *map = tt_made_map(r->spec->arena);
@@ -47,14 +43,13 @@ static tt_status read_data_set(const tt_spec_reader *r, const tt_node *child, tt
     data->name = child->key;
     if (s) return s;
     s = tt_spec_note(
-        r, tt_spec_read_plugin(r, TT_KIND_DATA, NULL, node, what, data_own, COUNT(data_own), &data->plugin));
+        r, tt_spec_read_plugin(r, TT_KIND_DATA, NULL, node, what, &tt_spec_table_data, &data->plugin));
     if (s) return s;
-    tt_spec_map map = {r, node, what};
-    static const char *const disjoint[] = {"pixels", "identity"}, *const duplicates[] = {"refuse", "allow"};
+    tt_spec_map map = {r, node, what, &tt_spec_table_data};
     int by = 0, allow = 0;
-    s = tt_spec_bool(&map, "exif_orientation", true, &data->apply_orientation);
-    if (!s) s = tt_spec_choice(&map, "disjoint", 0, disjoint, 2, &by);
-    if (!s) s = tt_spec_choice(&map, "duplicates", 0, duplicates, 2, &allow);
+    s = tt_spec_bool(&map, "exif_orientation", &data->apply_orientation);
+    if (!s) s = tt_spec_choice(&map, "disjoint", &by);
+    if (!s) s = tt_spec_choice(&map, "duplicates", &allow);
     if (s) return s;
     data->disjoint_identities = by == 1;
     data->allow_duplicates = allow == 1;
@@ -62,8 +57,8 @@ static tt_status read_data_set(const tt_spec_reader *r, const tt_node *child, tt
     if (!made || !tt_spec_resolve_plugin(r, &data->plugin, made)) return tt_spec_no_memory(r);
     s = tt_spec_note(r, read_transforms(r, node, what, data, made));
     if (!s) s = tt_spec_resolve(r, made, "exif_orientation", tt_made_bool(arena, data->apply_orientation));
-    if (!s) s = tt_spec_resolve(r, made, "disjoint", tt_made_text(arena, disjoint[by]));
-    if (!s) s = tt_spec_resolve(r, made, "duplicates", tt_made_text(arena, duplicates[allow]));
+    if (!s) s = tt_spec_resolve(r, made, "disjoint", tt_made_text(arena, by ? "identity" : "pixels"));
+    if (!s) s = tt_spec_resolve(r, made, "duplicates", tt_made_text(arena, allow ? "allow" : "refuse"));
     return s ? s : tt_spec_resolve(r, section, data->name, made);
 }
 

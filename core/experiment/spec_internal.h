@@ -3,6 +3,7 @@
 #define TT_EXPERIMENT_SPEC_INTERNAL_H
 
 #include "experiment/spec.h"
+#include "experiment/spec_tables.h"
 
 /* A file that the spec was read from. */
 typedef struct tt_spec_file {
@@ -71,18 +72,18 @@ typedef struct tt_spec_map {
     const tt_spec_reader *reader;
     const tt_node *node; /* NULL: absent, all defaults */
     const char *what;    /* "threat_model"; "" at the top */
+    const tt_spec_table *table;
 } tt_spec_map;
-/* Is it a map (or absent, where it may be) with known keys only? */
+/* Is it a map (or absent, where it may be) with the table's keys only? NULL: any keys. */
 tt_status tt_spec_map_open(const tt_spec_reader *r, const tt_node *parent, const char *key, const char *what,
-                           const char *const *known, size_t n_known, tt_spec_map *map);
-tt_status tt_spec_integer(const tt_spec_map *map, const char *key, int64_t default_value, int64_t min,
-                          int64_t max, int64_t *out);
-tt_status tt_spec_real(const tt_spec_map *map, const char *key, double default_value, double min, double max,
-                       double *out);
-tt_status tt_spec_bool(const tt_spec_map *map, const char *key, bool default_value, bool *out);
-/* One of n names; *out its index. default_value -1: required. */
-tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int default_value, const char *const *names,
-                         size_t n, int *out);
+                           const tt_spec_table *table, tt_spec_map *map);
+/* The value of a key of the map's table, checked by its row; else the row's default. */
+tt_status tt_spec_integer(const tt_spec_map *map, const char *key, int64_t *out);
+tt_status tt_spec_real(const tt_spec_map *map, const char *key, double *out);
+tt_status tt_spec_bool(const tt_spec_map *map, const char *key, bool *out);
+/* Its place in the row's choices; where the row has no default, *out stays as it is. */
+tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int *out);
+int tt_spec_choice_index(const char *choices, const char *name); /* -1: none */
 /* Notes a mistake in r->err and gives TT_OK; gives other errors back. */
 tt_status tt_spec_note(const tt_spec_reader *r, tt_status s);
 /* "models.target" in the spec's arena */
@@ -103,7 +104,7 @@ tt_status tt_spec_read_sets(const tt_spec_reader *r, const tt_node *parent, cons
 
 /* spec_plugins.c */
 tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, const char *name,
-                              const tt_node *node, const char *what, const char *const *own, size_t n_own,
+                              const tt_node *node, const char *what, const tt_spec_table *own,
                               tt_spec_plugin *plugin);
 /* Adds the plugin's name and its parameters, defaults filled in and paths as written, to a resolved map. */
 bool tt_spec_resolve_plugin(const tt_spec_reader *r, const tt_spec_plugin *plugin, tt_node *map);

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 tt_status tt_spec_no_memory(const tt_spec_reader *r)
@@ -23,15 +24,17 @@ const char *tt_spec_path(const tt_spec_reader *r, const char *what, const char *
 }
 
 tt_status tt_spec_map_open(const tt_spec_reader *r, const tt_node *parent, const char *key, const char *what,
-                           const char *const *known, size_t n_known, tt_spec_map *map)
+                           const tt_spec_table *table, tt_spec_map *map)
 {
+    const char *known[TT_SPEC_TABLE_MAX];
+    size_t n_known = table ? tt_spec_table_names(table, known) : 0;
     const tt_node *node = key ? tt_node_get(parent, key) : parent;
     if (node && node->kind == TT_NODE_NULL) node = NULL;
-    *map = (tt_spec_map){r, node, what};
+    *map = (tt_spec_map){r, node, what, table};
     if (!node) return TT_OK;
     if (node->kind != TT_NODE_MAP)
         return tt_node_fail(node, r->err, "%s is a %s: must be a map", what, tt_node_kind_name(node->kind));
-    for (const tt_node *child = node->children; child && known; child = child->next) {
+    for (const tt_node *child = node->children; child && table; child = child->next) {
         size_t i = 0;
         while (i < n_known && strcmp(known[i], child->key) != 0)
             i++;
@@ -66,10 +69,11 @@ static tt_status wrong(const tt_spec_map *map, const char *key, const tt_node *n
     return tt_spec_note(r, TT_ERR_INVALID);
 }
 
-tt_status tt_spec_integer(const tt_spec_map *map, const char *key, int64_t default_value, int64_t min,
-                          int64_t max, int64_t *out)
+tt_status tt_spec_integer(const tt_spec_map *map, const char *key, int64_t *out)
 {
-    *out = default_value;
+    const tt_spec_key *row = tt_spec_key_of(map->table, key);
+    int64_t min = (int64_t)row->min, max = row->max >= 0x1p63 ? INT64_MAX : (int64_t)row->max;
+    *out = row->default_value ? strtoll(row->default_value, NULL, 10) : min;
     const tt_node *node = value_of(map, key);
     if (!node) return TT_OK;
     char must[96];
@@ -80,25 +84,26 @@ tt_status tt_spec_integer(const tt_spec_map *map, const char *key, int64_t defau
     return TT_OK;
 }
 
-tt_status tt_spec_real(const tt_spec_map *map, const char *key, double default_value, double min, double max,
-                       double *out)
+tt_status tt_spec_real(const tt_spec_map *map, const char *key, double *out)
 {
-    *out = default_value;
+    const tt_spec_key *row = tt_spec_key_of(map->table, key);
+    *out = row->default_value ? strtod(row->default_value, NULL) : row->min;
     const tt_node *node = value_of(map, key);
     if (!node) return TT_OK;
     char must[96];
-    snprintf(must, sizeof must, "a number between %g and %g", min, max);
+    snprintf(must, sizeof must, "a number between %g and %g", row->min, row->max);
     bool integer = node->kind == TT_NODE_INT;
     double value = integer ? (double)node->value.integer : node->value.real;
-    if ((!integer && node->kind != TT_NODE_FLOAT) || !(value >= min && value <= max))
+    if ((!integer && node->kind != TT_NODE_FLOAT) || !(value >= row->min && value <= row->max))
         return wrong(map, key, node, must);
     *out = value;
     return TT_OK;
 }
 
-tt_status tt_spec_bool(const tt_spec_map *map, const char *key, bool default_value, bool *out)
+tt_status tt_spec_bool(const tt_spec_map *map, const char *key, bool *out)
 {
-    *out = default_value;
+    const tt_spec_key *row = tt_spec_key_of(map->table, key);
+    *out = row->default_value && strcmp(row->default_value, "true") == 0;
     const tt_node *node = value_of(map, key);
     if (!node) return TT_OK;
     if (node->kind != TT_NODE_BOOL) return wrong(map, key, node, "true or false");
@@ -106,26 +111,32 @@ tt_status tt_spec_bool(const tt_spec_map *map, const char *key, bool default_val
     return TT_OK;
 }
 
-tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int default_value, const char *const *names,
-                         size_t n, int *out)
+int tt_spec_choice_index(const char *choices, const char *name)
 {
-    *out = default_value >= 0 ? default_value : 0;
+    char one[64];
+    for (int i = 0; tt_spec_choice_next(&choices, one); i++)
+        if (strcmp(one, name) == 0) return i;
+    return -1;
+}
+
+tt_status tt_spec_choice(const tt_spec_map *map, const char *key, int *out)
+{
+    const tt_spec_key *row = tt_spec_key_of(map->table, key);
+    if (row->default_value) *out = tt_spec_choice_index(row->choices, row->default_value);
     const tt_node *node = value_of(map, key);
-    if (!node && default_value >= 0) return TT_OK;
-    char must[256] = "one of ";
-    for (size_t i = 0; i < n; i++) {
-        if (node && node->text && strcmp(node->text, names[i]) == 0) {
-            *out = (int)i;
-            return TT_OK;
-        }
-        size_t at = strlen(must);
-        snprintf(must + at, sizeof must - at, "%s%s", i ? ", " : "", names[i]);
+    if (!node) return TT_OK;
+    int index = node->text ? tt_spec_choice_index(row->choices, node->text) : -1;
+    if (index >= 0) {
+        *out = index;
+        return TT_OK;
     }
-    if (node) return wrong(map, key, node, must);
-    const tt_node *place = map->node ? map->node : map->reader->root;
-    tt_node_fail(place, map->reader->err, "%s is missing: must be %s",
-                 tt_spec_path(map->reader, map->what, key), must);
-    return tt_spec_note(map->reader, TT_ERR_INVALID);
+    char must[256] = "one of ", one[64];
+    const char *choices = row->choices;
+    for (size_t i = 0; tt_spec_choice_next(&choices, one); i++) {
+        size_t at = strlen(must);
+        snprintf(must + at, sizeof must - at, "%s%s", i ? ", " : "", one);
+    }
+    return wrong(map, key, node, must);
 }
 
 /* ---- sections ---- */
@@ -149,7 +160,7 @@ static tt_status check_name(const tt_spec_reader *r, const tt_node *child, const
 
 tt_status tt_spec_section_open(const tt_spec_reader *r, const char *section, tt_spec_map *map, size_t *n)
 {
-    tt_status s = tt_spec_map_open(r, r->root, section, section, NULL, 0, map);
+    tt_status s = tt_spec_map_open(r, r->root, section, section, NULL, map);
     if (s) return s;
     if (!map->node || map->node->n_children == 0)
         return tt_node_fail(map->node ? map->node : r->root, r->err, "%s is missing: name at least one",

@@ -58,9 +58,11 @@ static bool rebase_paths(const tt_spec_reader *r, tt_spec_plugin *plugin)
 }
 
 tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, const char *name,
-                              const tt_node *node, const char *what, const char *const *own, size_t n_own,
+                              const tt_node *node, const char *what, const tt_spec_table *table,
                               tt_spec_plugin *plugin)
 {
+    const char *own[TT_SPEC_TABLE_MAX];
+    size_t n_own = tt_spec_table_names(table, own);
     const tt_node *named = node ? tt_node_get(node, "plugin") : NULL;
     if (named && named->kind != TT_NODE_STRING)
         return tt_node_fail(named, r->err, "%s.plugin must be the name of a plugin", what);

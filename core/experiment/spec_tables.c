@@ -1,0 +1,108 @@
+/* The keys of the spec's own, in one place: what reads a spec and what prints its schema take types, ranges,
+ * choices and defaults from here. */
+#include "experiment/spec_tables.h"
+
+#include <string.h>
+
+#define TABLE(name, rows) const tt_spec_table name = {rows, sizeof(rows) / sizeof *(rows)}
+
+static const tt_spec_key top[] = {
+    {"version", TT_KEY_INT, NULL, 1, 1, NULL, true, "version of the spec language"},
+    {"base", TT_KEY_BASE, NULL, 0, 0, NULL, false,
+     "specs that this one starts from: a path or a list of paths"},
+    {"seed", TT_KEY_INT, "1", 0, 9223372036854775807.0, NULL, false, "of every random draw"},
+    {"data", TT_KEY_DATA, NULL, 0, 0, NULL, true, "data sets by name"},
+    {"models", TT_KEY_MODELS, NULL, 0, 0, NULL, true, "models by role: target, shadow, control, …"},
+    {"members", TT_KEY_SET, NULL, 0, 0, NULL, true, "DATASET.SPLIT: can these be told from the nonmembers?"},
+    {"nonmembers", TT_KEY_SET, NULL, 0, 0, NULL, true, "DATASET.SPLIT that the target never saw"},
+    {"threat_model", TT_KEY_THREAT_MODEL, NULL, 0, 0, NULL, true, "what the attacker may use"},
+    {"attacks", TT_KEY_ATTACKS, NULL, 0, 0, NULL, true,
+     "attacks by name; the name is the plugin's unless `plugin` says another"},
+    {"device", TT_KEY_DEVICE, NULL, 0, 0, NULL, false, "where it is computed"},
+    {"limits", TT_KEY_LIMITS, NULL, 0, 0, NULL, false, "what a plugin may take"},
+    {"batch", TT_KEY_INT, "16", 1, 4096, NULL, false,
+     "samples measured together and journalled as one record"},
+};
+TABLE(tt_spec_table_top, top);
+
+static const tt_spec_key data[] = {
+    {"plugin", TT_KEY_PLUGIN, NULL, 0, 0, NULL, true, "a data plugin; `telltale ls data`"},
+    {"transforms", TT_KEY_TRANSFORMS, NULL, 0, 0, NULL, false,
+     "applied in this order to every image and caption"},
+    {"exif_orientation", TT_KEY_BOOL, "true", 0, 0, NULL, false, "turn images as their EXIF data say"},
+    {"disjoint", TT_KEY_CHOICE, "pixels", 0, 0, "pixels|identity", false,
+     "two splits must not share an image, or not even a person"},
+    {"duplicates", TT_KEY_CHOICE, "refuse", 0, 0, "refuse|allow", false, "equal images within one split"},
+};
+TABLE(tt_spec_table_data, data);
+
+static const tt_spec_key transform[] = {
+    {"plugin", TT_KEY_PLUGIN, NULL, 0, 0, NULL, true, "a transform plugin; `telltale ls transform`"},
+};
+TABLE(tt_spec_table_transform, transform);
+
+static const tt_spec_key model[] = {
+    {"plugin", TT_KEY_PLUGIN, NULL, 0, 0, NULL, true, "a target plugin; `telltale ls target`"},
+    {"members", TT_KEY_SET, NULL, 0, 0, NULL, false,
+     "DATASET.SPLIT that the attacker's own model was trained on"},
+    {"nonmembers", TT_KEY_SET, NULL, 0, 0, NULL, false, "DATASET.SPLIT that it was not trained on"},
+};
+TABLE(tt_spec_table_model, model);
+
+static const tt_spec_key threat_model[] = {
+    {"access", TT_KEY_ACCESS, NULL, 0, 0,
+     "black-box|grey-box|white-box|generate|seed|vary|encode|decode|text|predict|attention|grad_input|"
+     "grad_weights",
+     true, "black-box, grey-box, white-box, or a list of capabilities"},
+    {"captions", TT_KEY_CHOICE, "known", 0, 0, "unknown|known", false,
+     "does the attacker know the captions?"},
+};
+TABLE(tt_spec_table_threat_model, threat_model);
+
+static const tt_spec_key attack[] = {
+    {"plugin", TT_KEY_PLUGIN, NULL, 0, 0, NULL, false, "an attack plugin; `telltale ls attack`"},
+    {"calibration", TT_KEY_CHOICE, NULL, 0, 0, "none|split|shadow", false,
+     "where parameters and threshold come from; shadow where the spec has one with known images, else none"},
+    {"calibration_part", TT_KEY_FLOAT, "0.5", 0.01, 0.99, NULL, false,
+     "of each class, with calibration: split"},
+};
+TABLE(tt_spec_table_attack, attack);
+
+static const tt_spec_key device[] = {
+    {"backend", TT_KEY_PLUGIN, "cpu", 0, 0, NULL, false, "`telltale ls backend`"},
+    {"threads", TT_KEY_INT, "0", 0, 1024, NULL, false, "of model hosts and of fitting; 0: all processors"},
+    {"index", TT_KEY_INT, "0", 0, 255, NULL, false, "which accelerator"},
+};
+TABLE(tt_spec_table_device, device);
+
+static const tt_spec_key limits[] = {
+    {"answer_s", TT_KEY_FLOAT, "0", 0, 1e7, NULL, false,
+     "seconds that a plugin may take for one answer; 0: no limit"},
+};
+TABLE(tt_spec_table_limits, limits);
+
+const tt_spec_key *tt_spec_key_of(const tt_spec_table *table, const char *key)
+{
+    for (size_t i = 0; i < table->n; i++)
+        if (strcmp(table->rows[i].key, key) == 0) return &table->rows[i];
+    return NULL;
+}
+
+size_t tt_spec_table_names(const tt_spec_table *table, const char *names[TT_SPEC_TABLE_MAX])
+{
+    for (size_t i = 0; i < table->n; i++)
+        names[i] = table->rows[i].key;
+    return table->n;
+}
+
+bool tt_spec_choice_next(const char **choices, char name[64])
+{
+    if (!*choices || !**choices) return false;
+    size_t n = strcspn(*choices, "|");
+    if (n > 63) n = 63;
+    memcpy(name, *choices, n);
+    name[n] = '\0';
+    *choices += strcspn(*choices, "|");
+    *choices += **choices == '|';
+    return true;
+}
