@@ -27,6 +27,7 @@ int tt_cmd_evaluate(int argc, char **argv);
 int tt_cmd_generate(int argc, char **argv);
 int tt_cmd_ls(int argc, char **argv);
 int tt_cmd_describe(int argc, char **argv);
+int tt_cmd_schema(int argc, char **argv);
 int tt_cmd_plugin(int argc, char **argv);
 
 /* Prints "telltale: message" to stderr and gives the exit code that fits the status. */

@@ -16,6 +16,7 @@ static const tt_command commands[] = {
     {"generate", "images from a model", tt_cmd_generate},
     {"ls", "plugins that are found", tt_cmd_ls},
     {"describe", "a plugin and its parameters", tt_cmd_describe},
+    {"schema", "JSON Schema of specs, for editors", tt_cmd_schema},
     {"plugin", "`plugin check FILE` tries a plugin out", tt_cmd_plugin},
     {NULL, NULL, NULL},
 };
