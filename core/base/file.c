@@ -20,7 +20,7 @@ static tt_status open_regular(const char *path, int *fd, size_t *size, tt_error 
     struct stat st;
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(*fd);
-        return tt_fail(err, TT_ERR_IO, "%s: not a regular file", path);
+        return tt_fail(err, TT_ERR_INVALID, "%s: not a regular file", path);
     }
     *size = (size_t)st.st_size;
     return TT_OK;

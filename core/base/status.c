@@ -31,6 +31,15 @@ tt_status tt_fail_in(tt_error *err, const char *format, ...)
     return err->code;
 }
 
+tt_status tt_fail_hint(tt_error *err, tt_status code, const char *remedy)
+{
+    if (!err) return code;
+    size_t n = strnlen(err->message, sizeof err->message);
+    if (n + strlen(remedy) + 2 < sizeof err->message) /* half a remedy would help nobody */
+        snprintf(err->message + n, sizeof err->message - n, "; %s", remedy);
+    return code;
+}
+
 const char *tt_status_name(tt_status code)
 {
     static const char *const names[] = {"ok",        "invalid",     "format",  "io",

@@ -121,7 +121,8 @@ static tt_status table(parser *p, tt_csv *csv, tt_error *err)
 tt_status tt_csv_parse(const char *file, const char *text, size_t size, tt_csv *csv, tt_error *err)
 {
     *csv = (tt_csv){0};
-    if (tt_utf8_check(text, size) < size) return tt_fail(err, TT_ERR_FORMAT, "%s: not UTF-8", file);
+    if (tt_utf8_check(text, size) < size)
+        return tt_fail(err, TT_ERR_FORMAT, "%s: not UTF-8: convert it, e.g. with iconv", file);
     if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark, as spreadsheets write it */
         text += 3;
         size -= 3;

@@ -13,15 +13,17 @@ tt_status tt_raster_alloc(const tt_image_source *source, uint32_t width, uint32_
                           tt_error *err)
 {
     if (width == 0 || height == 0)
-        return tt_fail(err, TT_ERR_FORMAT, "%s: image of %ux%u pixels: damaged header", source->name, width,
-                       height);
+        return tt_fail(err, TT_ERR_FORMAT,
+                       "%s: image of %ux%u pixels: damaged header: fetch it again, or leave it out",
+                       source->name, width, height);
     if (width > TT_IMAGE_MAX_SIDE || height > TT_IMAGE_MAX_SIDE)
         return tt_fail(err, TT_ERR_UNSUPPORTED,
                        "%s: image of %ux%u pixels: sides must be at most %u; reduce it first", source->name,
                        width, height, TT_IMAGE_MAX_SIDE);
     uint64_t pixels = (uint64_t)width * height;
     if (pixels > source->max_pixels)
-        return tt_fail(err, TT_ERR_UNSUPPORTED, "%s: image of %ux%u pixels: more than the limit of %u pixels",
+        return tt_fail(err, TT_ERR_UNSUPPORTED,
+                       "%s: image of %ux%u pixels: more than the limit of %u pixels; reduce it first",
                        source->name, width, height, source->max_pixels);
     out->bytes = tt_alloc((size_t)pixels * out->channels);
     if (!out->bytes)
@@ -89,7 +91,9 @@ static tt_status decode_any(const tt_image_source *source, tt_raster *out, tt_im
 {
     const uint8_t *data = source->data;
     size_t size = source->size;
-    if (size == 0) return tt_fail(err, TT_ERR_FORMAT, "%s: the file is empty", source->name);
+    if (size == 0)
+        return tt_fail(err, TT_ERR_FORMAT, "%s: the file is empty: fetch it again, or leave it out",
+                       source->name);
     if (size >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0) return tt_jpeg_decode(source, out, facts, err);
     if (size >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0) return tt_png_decode(source, out, facts, err);
     if (size >= 12 && memcmp(data, "RIFF", 4) == 0 && memcmp(data + 8, "WEBP", 4) == 0)
@@ -99,7 +103,8 @@ static tt_status decode_any(const tt_image_source *source, tt_raster *out, tt_im
         return tt_fail(err, TT_ERR_FORMAT,
                        "%s: looks like %s; only JPEG, PNG and WebP are read: convert it to PNG", source->name,
                        foreign);
-    return tt_fail(err, TT_ERR_FORMAT, "%s: not a JPEG, PNG or WebP image", source->name);
+    return tt_fail(err, TT_ERR_FORMAT,
+                   "%s: not a JPEG, PNG or WebP image: convert it to PNG, or leave it out", source->name);
 }
 
 static tt_status decode_raster(const char *name, const uint8_t *data, size_t size,

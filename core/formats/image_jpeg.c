@@ -90,7 +90,8 @@ tt_status tt_jpeg_decode(const tt_image_source *source, tt_raster *out, tt_image
     failure.manager.emit_message = on_message;
     jpeg_create_decompress(&c);
     if (setjmp(failure.back)) {
-        s = tt_fail(err, TT_ERR_FORMAT, "%s: damaged or truncated JPEG: %s", source->name, failure.message);
+        s = tt_fail(err, TT_ERR_FORMAT, "%s: damaged or truncated JPEG: %s; fetch it again, or leave it out",
+                    source->name, failure.message);
         goto done;
     }
     jpeg_mem_src(&c, source->data, (unsigned long)source->size);

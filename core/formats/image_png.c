@@ -75,7 +75,8 @@ tt_status tt_png_decode(const tt_image_source *source, tt_raster *out, tt_image_
         return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", source->name);
     }
     if (setjmp(png_jmpbuf(png))) {
-        s = tt_fail(err, TT_ERR_FORMAT, "%s: damaged or truncated PNG: %s", source->name, in.message);
+        s = tt_fail(err, TT_ERR_FORMAT, "%s: damaged or truncated PNG: %s; fetch it again, or leave it out",
+                    source->name, in.message);
         goto done;
     }
     png_set_read_fn(png, &in, read_bytes);

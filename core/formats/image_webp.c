@@ -9,7 +9,8 @@
 
 static tt_status damaged(const tt_image_source *source, tt_error *err)
 {
-    return tt_fail(err, TT_ERR_FORMAT, "%s: damaged or truncated WebP", source->name);
+    return tt_fail(err, TT_ERR_FORMAT, "%s: damaged or truncated WebP: fetch it again, or leave it out",
+                   source->name);
 }
 
 static tt_status decode_still(const tt_image_source *source, const uint8_t *data, size_t size, tt_raster *out,

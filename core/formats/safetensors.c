@@ -270,7 +270,7 @@ tt_status tt_safetensors_open(const char *path, tt_tensor_file **out, tt_error *
     s = parse(file, err);
     if (s) {
         tt_tensor_file_close(file);
-        return s;
+        return s == TT_ERR_FORMAT ? tt_fail_hint(err, s, "fetch the file again, or save it anew") : s;
     }
     *out = file;
     return TT_OK;

@@ -359,7 +359,9 @@ static tt_status add_text(job *j, const char *text, size_t size, bool literal_sp
     if (size > TEXT_MAX_BYTES)
         return tt_fail(err, TT_ERR_INVALID, "a text of %zu bytes: at most %zu", size, TEXT_MAX_BYTES);
     size_t valid = tt_utf8_check(text, size);
-    if (valid < size) return tt_fail(err, TT_ERR_INVALID, "a text that is not UTF-8 (byte %zu)", valid);
+    if (valid < size)
+        return tt_fail(err, TT_ERR_INVALID,
+                       "a text that is not UTF-8 (byte %zu): convert it, e.g. with iconv", valid);
     while (size > 0) {
         int32_t id = 0;
         size_t literal = 0, before = size;

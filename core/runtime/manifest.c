@@ -99,7 +99,8 @@ static tt_status check_caption(const tt_item *item, tt_error *err)
         return tt_fail(err, TT_ERR_INVALID, "%s: a caption of %zu bytes: at most %zu", item->id, n,
                        CAPTION_MAX_BYTES);
     if (tt_utf8_check(item->caption, n) < n)
-        return tt_fail(err, TT_ERR_INVALID, "%s: its caption is not UTF-8", item->id);
+        return tt_fail(err, TT_ERR_INVALID, "%s: its caption is not UTF-8: convert it, e.g. with iconv",
+                       item->id);
     return TT_OK;
 }
 

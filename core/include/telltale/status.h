@@ -53,6 +53,10 @@ TT_API tt_status tt_fail(tt_error *err, tt_status code, const char *format, ...)
  * up. */
 TT_API tt_status tt_fail_in(tt_error *err, const char *format, ...) TT_PRINTF(2, 3);
 
+/* Puts "; remedy" behind the message of a failed call and returns `code`: for the remedy that all failures of
+ * one reader share. */
+TT_API tt_status tt_fail_hint(tt_error *err, tt_status code, const char *remedy);
+
 /* A short constant name, "invalid", "io", … */
 TT_API const char *tt_status_name(tt_status code);
 

@@ -95,10 +95,16 @@ static tt_status find_directory(tt_arena *arena, const char *path, const char *v
     if (variant && !has_variant)
         return tt_fail(err, TT_ERR_NOT_FOUND, "%s: no component has files of variant '%s'", path, variant);
     l->scheduler = existing(arena, path, "scheduler/scheduler_config.json");
-    if (!l->scheduler) return tt_fail(err, TT_ERR_NOT_FOUND, "%s: no scheduler/scheduler_config.json", path);
+    if (!l->scheduler)
+        return tt_fail(err, TT_ERR_NOT_FOUND,
+                       "%s: no scheduler/scheduler_config.json: copy the one of the model that this one was "
+                       "trained from",
+                       path);
     l->tokenizer_dir = tt_arena_printf(arena, "%s/tokenizer", path);
     if (!l->tokenizer_dir) return no_memory(path, err);
-    if (!tt_dir_exists(l->tokenizer_dir)) return tt_fail(err, TT_ERR_NOT_FOUND, "%s: no tokenizer/", path);
+    if (!tt_dir_exists(l->tokenizer_dir))
+        return tt_fail(err, TT_ERR_NOT_FOUND,
+                       "%s: no tokenizer/: copy the one of the model that this one was trained from", path);
     return TT_OK;
 }
 
@@ -146,7 +152,8 @@ tt_status tt_layout_find(tt_arena *arena, const char *path, const char *variant,
         return tt_fail(err, TT_ERR_INVALID, "variant '%s': must be a plain word such as fp16", variant);
     if (tt_dir_exists(layout->root)) return find_directory(arena, layout->root, variant, layout, err);
     if (tt_file_exists(layout->root)) return find_single(arena, layout->root, variant, layout, err);
-    return tt_fail(err, TT_ERR_NOT_FOUND, "%s: no such model: neither a directory nor a file", path);
+    return tt_fail(err, TT_ERR_NOT_FOUND,
+                   "%s: no such model: neither a directory nor a file: is the path right?", path);
 }
 
 /* ---- all files ---- */

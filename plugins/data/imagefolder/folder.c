@@ -128,7 +128,8 @@ tt_status folder_open(const char *path, const folder_options *options, folder *f
     *f = (folder){.path = tt_strdup(path), .arena = tt_arena_create(0)};
     tt_buf metadata = {0};
     tt_status s = f->path && f->arena ? TT_OK : no_memory(err);
-    if (!s && !tt_dir_exists(path)) s = tt_fail(err, TT_ERR_NOT_FOUND, "%s: no such folder", path);
+    if (!s && !tt_dir_exists(path))
+        s = tt_fail(err, TT_ERR_NOT_FOUND, "%s: no such folder: is `path` right?", path);
     if (!s) s = walk(f, "", 0, &metadata, err);
     if (!s && f->n == 0)
         s = tt_fail(err, TT_ERR_INVALID, "%s: no .jpg, .jpeg, .png or .webp in this folder or below", path);
