@@ -1,6 +1,6 @@
-"""Features of M.C., PIA, PIAN, SecMI and PFAMI on the embedded models, by PyTorch and diffusers in double precision
-with Telltale's keyed noise, written from the equations and not from the C code: tests/golden/features/grey_box.json,
-which tests/golden/test_grey_box.c compares against.
+"""Features of M.C., PIA, PIAN, SecMI, PFAMI and CLiD with importance clipping on the embedded models, by PyTorch and
+diffusers in double precision with Telltale's keyed noise, written from the equations and not from the C code:
+tests/golden/features/grey_box.json, which tests/golden/test_grey_box.c compares against.
 
 python golden_grey_box.py DATA [MODELS [OUT.json]]
 
@@ -30,7 +30,7 @@ class Sample:
     """One image under its caption on one model."""
 
     def __init__(self, model, image, caption):
-        self.model, self.image = model, image
+        self.model, self.image, self.caption = model, image, caption
         self.digest = features.content_digest(image)
         self.hidden = model.condition([caption])
         self.z = self.encode(image, "vae", 0)
@@ -104,6 +104,25 @@ def pfami_original(s):
     return [s.loss(z, t, s.noise("eps.pfami", t, draw)) for draw, z in views for t in range(0, 451, 50)]
 
 
+def importance(s):
+    """CLiD with importance clipping: words weighed by how far the embedding moves without them."""
+    words = s.caption.split()
+    whole = s.model.condition([" ".join(words)])
+    without = (" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))
+    weights = [float((whole - s.model.condition([text])).norm()) for text in without]
+    reduced = []
+    for rate in (0.3, 0.5, 0.7):
+        least = sorted(weights, reverse=True)[int(rate * len(words) - 0.01)]
+        end = s.model.tokenizer.eos_token
+        reduced.append(" ".join(end if v >= least else word for word, v in zip(words, weights)))
+    means = []
+    for text in (s.caption, *reduced, ""):
+        s.hidden = s.model.condition([text])
+        means.append(float(np.mean(monte_carlo(s))))
+    s.hidden = s.model.condition([s.caption])
+    return [means[0]] + [m - means[0] for m in means[1:]]
+
+
 FEATURES = {
     "monte_carlo": monte_carlo,
     "pia_2": lambda s: pia(s, 2),
@@ -112,6 +131,7 @@ FEATURES = {
     "pian_paper": lambda s: pia(s, 4, mean_size=(np.pi / 2) ** 0.5),
     "secmi_100": lambda s: secmi(s, 100),
     "secmi_140": lambda s: secmi(s, 140),
+    "clid_importance": importance,
     "pfami_clid": pfami_clid,
     "pfami_original": pfami_original,
 }

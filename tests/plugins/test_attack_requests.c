@@ -4,6 +4,7 @@
 #include "support/test.h"
 #include "support/toy_model.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { REQUESTS_MAX = 256, TEXTS_MAX = 64 };
@@ -46,8 +47,15 @@ static tt_status spy_text(tt_model *m, uint32_t n, const tt_text *t, tt_handle *
     (void)m;
     for (uint32_t i = 0; i < n; i++) {
         ck_assert_uint_lt(n_texts, TEXTS_MAX);
-        ck_assert_uint_eq(t[i].n_pieces, 1);
-        snprintf(texts[n_texts++], sizeof texts[0], "%s", t[i].pieces[0].text);
+        char *at = texts[n_texts], *end = texts[n_texts] + sizeof texts[0];
+        *at = '\0';
+        n_texts++;
+        for (uint32_t k = 0; k < t[i].n_pieces; k++) { /* pieces apart by "|", an end token as "#" */
+            const tt_text_piece *p = &t[i].pieces[k];
+            if (!p->text) ck_assert_int_eq(p->special_id, spy.info.end_token);
+            at += snprintf(at, (size_t)(end - at), "%s%s", k ? "|" : "", p->text ? p->text : "#");
+            ck_assert(at < end);
+        }
     }
     return practice->text(practice, n, t, conditions, e);
 }
@@ -280,6 +288,98 @@ START_TEST(pfami_of_its_authors_draws_anew_and_its_met_is_a_part_of_its_map)
 }
 END_TEST
 
+/* which words of the reduced caption `text` are end tokens, as bits */
+static uint32_t cut_words(const char *text)
+{
+    uint32_t bits = 0, place = 0;
+    for (const char *p = text;; p++) {
+        if (*p == '#') bits |= 1u << place;
+        if (*p == '|') place++;
+        if (!*p) return bits;
+    }
+}
+
+static uint32_t count(uint32_t bits)
+{
+    uint32_t n = 0;
+    for (; bits; bits &= bits - 1)
+        n++;
+    return n;
+}
+
+START_TEST(importance_cuts_the_words_that_move_the_embedding_most)
+{
+    static const struct {
+        const char *caption;
+        uint32_t n, cut[3]; /* spec, section 9 */
+    } cases[] = {{"zero one two three four five six seven eight nine", 10, {3, 5, 7}},
+                 {" four words\tof text ", 4, {2, 2, 3}},
+                 {"x", 1, {1, 1, 1}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tt_sample sample = {5, cases[i].caption};
+        double row[5], weights[10];
+        measure("clid", "{reduction: importance}", 1, &sample, row);
+        uint32_t n = cases[i].n;
+        ck_assert_uint_eq(n_texts, n + 1 + 5); /* each word left out, none left out; then the five captions */
+        /* the practice model's embedding is one number that the joined text fixes */
+        float whole, less;
+        tt_handle handle;
+        for (uint32_t k = 0; k <= n; k++) {
+            char joined[64];
+            size_t at = 0;
+            const char *source = texts[k == n ? n : k];
+            for (const char *p = source; *p; p++)
+                if (*p != '|') joined[at++] = *p;
+            joined[at] = '\0';
+            tt_text_piece piece = {joined, 0};
+            tt_ok(practice->text(practice, 1, &(tt_text){&piece, 1}, &handle, &err), &err);
+            tt_ok(practice->get(practice, handle, k == n ? &whole : &less, 1, &err), &err);
+            if (k < n) weights[k] = (double)less;
+        }
+        for (uint32_t k = 0; k < n; k++)
+            weights[k] = fabs(weights[k] - (double)whole);
+        ck_assert_str_eq(texts[n + 1], cases[i].caption);
+        ck_assert_str_eq(texts[n + 5], "");
+        uint32_t before = 0;
+        for (uint32_t r = 0; r < 3; r++) {
+            uint32_t bits = cut_words(texts[n + 2 + r]);
+            ck_assert_uint_ge(count(bits), cases[i].cut[r]); /* more where weights tie */
+            ck_assert_uint_eq(bits & before, before);
+            before = bits;
+            /* no word that stays weighs as much as one that goes */
+            for (uint32_t p = 0; p < n; p++)
+                for (uint32_t q = 0; q < n; q++)
+                    if ((bits >> p & 1) && !(bits >> q & 1)) ck_assert_double_gt(weights[p], weights[q]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(equal_weights_cut_every_word)
+{
+    tt_sample sample = {5, "a red house"};
+    double row[5];
+    measure("clid", "{reduction: importance, importance: uniform}", 1, &sample, row);
+    ck_assert_uint_eq(n_texts, 5);
+    for (int k = 1; k < 4; k++)
+        ck_assert_str_eq(texts[k], "#|#|#");
+}
+END_TEST
+
+START_TEST(importance_refuses_captions_without_words_and_a_wrong_number_of_rates)
+{
+    toy_attack a = toy_attack_open("clid", "{reduction: importance}");
+    tt_model *models[] = {&spy};
+    tt_measure context = {sizeof context, models, 1};
+    tt_sample sample = {5, " \t "};
+    double row[5];
+    n_texts = 0;
+    tt_fails(a.table->measure(a.attack, &context, 1, &sample, row, &err), TT_ERR_INVALID, "no words", &err);
+    tt_fails(toy_attack_try("clid", "{rates: [0.5]}", &err), TT_ERR_INVALID, "three shares", &err);
+    tt_fails(toy_attack_try("clid", "{rates: [0.5, 0.6, 1.5]}", &err), TT_ERR_INVALID, "rates", &err);
+}
+END_TEST
+
 START_TEST(pia_begins_where_secmi_begins)
 {
     double row;
@@ -316,6 +416,9 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, pfami_crops_by_the_part_of_the_resolution_cut_to_whole_pixels);
     tcase_add_test(tc, pfami_of_the_comparison_shares_one_noise_a_view);
     tcase_add_test(tc, pfami_of_its_authors_draws_anew_and_its_met_is_a_part_of_its_map);
+    tcase_add_test(tc, importance_cuts_the_words_that_move_the_embedding_most);
+    tcase_add_test(tc, equal_weights_cut_every_word);
+    tcase_add_test(tc, importance_refuses_captions_without_words_and_a_wrong_number_of_rates);
     tcase_add_test(tc, pia_begins_where_secmi_begins);
     suite_add_tcase(suite, tc);
     return suite;

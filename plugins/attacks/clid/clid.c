@@ -50,7 +50,12 @@ static tt_status create(const tt_params *params, void **attack, tt_error *err)
     a->n_timesteps = a->n_l > a->n_d ? a->n_l : a->n_d;
     a->first_l = a->n_timesteps / 2 - a->n_l / 2; /* the middle sub-list (1.9) */
     a->first_d = a->n_timesteps / 2 - a->n_d / 2;
-    a->n_reduced = strcmp(clid_host->param_string(params, "reduction"), "null") == 0 ? 1 : 4;
+    const char *reduction = clid_host->param_string(params, "reduction");
+    a->reduction = strcmp(reduction, "null") == 0       ? CLID_NULL
+                   : strcmp(reduction, "clipping") == 0 ? CLID_CLIPPING
+                                                        : CLID_IMPORTANCE;
+    a->n_reduced = a->reduction == CLID_NULL ? 1 : CLID_MAX_REDUCED;
+    a->uniform = strcmp(clid_host->param_string(params, "importance"), "uniform") == 0;
     a->mean_latent = strcmp(clid_host->param_string(params, "vae_mode"), "mean") == 0;
     a->alpha_bar_f32 = strcmp(clid_host->param_string(params, "alpha_table"), "diffusers") == 0;
     a->vec = strcmp(clid_host->param_string(params, "classifier"), "vec") == 0;
@@ -58,7 +63,10 @@ static tt_status create(const tt_params *params, void **attack, tt_error *err)
     a->alpha = a->fixed_alpha ? clid_host->param_float(params, "alpha") : 0.9;
     a->seed = clid_host->param_int(params, "classifier_seed");
     tt_status s = TT_OK;
-    if (clid_host->param_is_set(params, "scaler") && clid_host->param_list(params, "scaler", &a->scaler) != 4)
+    if (clid_host->param_list(params, "rates", &a->rates) != CLID_MAX_REDUCED - 1)
+        s = clid_host->fail(err, TT_ERR_INVALID, "rates: three shares of the words are needed");
+    if (!s && clid_host->param_is_set(params, "scaler") &&
+        clid_host->param_list(params, "scaler", &a->scaler) != 4)
         s = clid_host->fail(err, TT_ERR_INVALID,
                             "scaler: four numbers are needed: median and IQR of L, then of -D");
     if (!s && a->scaler && (!(a->scaler[1] > 0) || !(a->scaler[3] > 0)))
@@ -104,7 +112,9 @@ static tt_status plan(void *attack, tt_attack_plan *p, tt_error *err)
 typedef struct work {
     size_t n, per_sample, texts_per_sample;
     tt_encode *encodes;
-    char **clips; /* 3 a sample */
+    char **clips;         /* 3 a sample: thirds of the caption */
+    clid_words *words;    /* 1 a sample, for importance */
+    tt_text_piece **cuts; /* 3 a sample: captions with words cut out */
     tt_text_piece *pieces;
     tt_text *texts;
     tt_handle *latents, *conditions;
@@ -119,14 +129,16 @@ static tt_status alloc_work(const clid *a, uint32_t n, work *w, tt_error *err)
     size_t texts = n * w->texts_per_sample, evaluations = n * w->per_sample;
     w->encodes = clid_host->alloc(n * sizeof *w->encodes);
     w->clips = clid_host->alloc(3 * n * sizeof(char *));
+    w->words = clid_host->alloc(n * sizeof *w->words);
+    w->cuts = clid_host->alloc(3 * n * sizeof(tt_text_piece *));
     w->pieces = clid_host->alloc(texts * sizeof *w->pieces);
     w->texts = clid_host->alloc(texts * sizeof *w->texts);
     w->latents = clid_host->alloc(n * sizeof *w->latents);
     w->conditions = clid_host->alloc(texts * sizeof *w->conditions);
     w->requests = clid_host->alloc(evaluations * sizeof *w->requests);
     w->results = clid_host->alloc(evaluations * sizeof *w->results);
-    return w->encodes && w->clips && w->pieces && w->texts && w->latents && w->conditions && w->requests &&
-                   w->results
+    return w->encodes && w->clips && w->words && w->cuts && w->pieces && w->texts && w->latents &&
+                   w->conditions && w->requests && w->results
                ? TT_OK
                : clid_host->fail(err, TT_ERR_MEMORY, "out of memory for %u samples", n);
 }
@@ -135,6 +147,12 @@ static void free_work(work *w)
 {
     for (size_t i = 0; w->clips && i < 3 * w->n; i++)
         clid_host->free(w->clips[i]);
+    for (size_t i = 0; w->cuts && i < 3 * w->n; i++)
+        clid_host->free(w->cuts[i]);
+    for (size_t i = 0; w->words && i < w->n; i++)
+        clid_words_free(&w->words[i]);
+    clid_host->free(w->words);
+    clid_host->free(w->cuts);
     clid_host->free(w->clips);
     clid_host->free(w->encodes);
     clid_host->free(w->pieces);
@@ -145,14 +163,30 @@ static void free_work(work *w)
     clid_host->free(w->results);
 }
 
-static tt_status fill_texts(const clid *a, work *w, size_t i, const tt_sample *sample, tt_error *err)
+/* Three captions whose weightiest words are cut, at text[1..3] */
+static tt_status fill_cuts(const clid *a, work *w, size_t i, tt_model *model, const char *caption,
+                           tt_text *text, tt_error *err)
+{
+    clid_words *words = &w->words[i];
+    tt_status s = clid_words_split(caption, words, err); /* weights of 0: uniform */
+    if (!s && !a->uniform) s = clid_words_leave_one_out(model, words, err);
+    for (size_t k = 0; k < 3 && !s; k++) {
+        tt_text_piece **cut = &w->cuts[3 * i + k];
+        s = clid_words_cut(words, a->rates[k], model->info.end_token, cut, err);
+        text[1 + k] = (tt_text){*cut, (uint32_t)words->n};
+    }
+    return s;
+}
+
+static tt_status fill_texts(const clid *a, work *w, size_t i, tt_model *model, const tt_sample *sample,
+                            tt_error *err)
 {
     if (!sample->caption || !*sample->caption)
         return clid_host->fail(err, TT_ERR_INVALID,
                                "a sample has no caption: CLiD compares captions and needs them");
     size_t at = i * w->texts_per_sample;
     const char *strings[1 + CLID_MAX_REDUCED] = {sample->caption};
-    if (a->n_reduced == CLID_MAX_REDUCED) {
+    if (a->reduction == CLID_CLIPPING) {
         tt_status s = clid_clip(sample->caption, w->clips + 3 * i, err);
         if (s) return s;
         for (size_t k = 0; k < 3; k++)
@@ -163,7 +197,8 @@ static tt_status fill_texts(const clid *a, work *w, size_t i, const tt_sample *s
         w->pieces[at + k] = (tt_text_piece){strings[k], 0};
         w->texts[at + k] = (tt_text){&w->pieces[at + k], 1};
     }
-    return TT_OK;
+    return a->reduction == CLID_IMPORTANCE ? fill_cuts(a, w, i, model, sample->caption, w->texts + at, err)
+                                           : TT_OK;
 }
 
 static void fill_requests(const clid *a, work *w, size_t i, uint64_t sample)
@@ -210,7 +245,7 @@ static tt_status measure(void *attack, const tt_measure *context, uint32_t n, co
     tt_status s = alloc_work(a, n, &w, err);
     for (uint32_t i = 0; i < n && !s; i++) {
         w.encodes[i] = (tt_encode){samples[i].id, {a->mean_latent ? NULL : "vae", -1, 0}};
-        s = fill_texts(a, &w, i, &samples[i], err);
+        s = fill_texts(a, &w, i, model, &samples[i], err);
     }
     if (!s) s = model->encode(model, n, w.encodes, w.latents, err);
     if (!s) s = model->text(model, (uint32_t)(n * w.texts_per_sample), w.texts, w.conditions, err);
@@ -259,8 +294,15 @@ static tt_status explain(void *attack, const uint8_t *state, size_t size, char *
 }
 
 static const tt_param params[] = {
-    {"reduction", TT_PARAM_CHOICE, "clipping", 0, 0, "clipping|null",
-     "reduced captions: thirds of the caption by characters and the null caption, or the null caption alone",
+    {"reduction", TT_PARAM_CHOICE, "clipping", 0, 0, "clipping|importance|null",
+     "reduced captions: thirds of the caption by characters, or its weightiest words cut, and the null "
+     "caption; "
+     "or the null caption alone",
+     0},
+    {"importance", TT_PARAM_CHOICE, "leave_one_out", 0, 0, "leave_one_out|uniform",
+     "what a word weighs: how far the text's embedding moves without it, or all the same (every word is cut)",
+     0},
+    {"rates", TT_PARAM_FLOATS, "[0.3, 0.5, 0.7]", 0, 1, NULL, "importance: shares of the words that are cut",
      0},
     {"m", TT_PARAM_INT, "3", 1, 64, NULL, "timesteps averaged in L(c)", 0},
     {"n", TT_PARAM_INT, "3", 1, 64, NULL, "timesteps averaged in each D", 0},
