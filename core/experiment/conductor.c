@@ -1,6 +1,7 @@
 #include "experiment/conductor.h"
 #include "base/file.h"
 #include "experiment/measure.h"
+#include "experiment/prepare.h"
 #include "experiment/score.h"
 #include "formats/json.h"
 #include "plugin/params.h"
@@ -21,13 +22,7 @@ struct tt_conductor {
     char *dir, *store, *log;
     int lock_fd;
     double start_s;
-    tt_plan plan;
-    bool *used;                 /* [n_models] */
-    const char **model_digests; /* [n_models] */
-    const char *environment;
-    tt_samples samples;
-    tt_measure_step *steps;
-    size_t n_steps;
+    tt_prepared p;
     tt_results results;
     tt_run_info info;
 };
@@ -120,13 +115,10 @@ tt_status tt_conductor_create(const tt_spec *spec, const tt_launch *launch, tt_d
 void tt_conductor_destroy(tt_conductor *c)
 {
     if (!c) return;
-    for (size_t i = 0; i < c->n_steps; i++)
-        tt_step_free(&c->steps[i]);
     for (size_t i = 0; i < c->results.n_scores; i++)
         tt_free(c->results.scores[i].roc);
     tt_free(c->results.comparisons);
-    tt_samples_free(&c->samples);
-    tt_plan_free(&c->plan);
+    tt_prepared_free(&c->p);
     tt_arena_destroy(c->arena);
     if (c->lock_fd >= 0) close(c->lock_fd);
     tt_free(c->dir);
@@ -145,94 +137,41 @@ const tt_run_info *tt_conductor_info(const tt_conductor *c)
     return &c->info;
 }
 
-/* ---- models ---- */
+/* ---- measuring ---- */
 
-static void mark_used(tt_conductor *c)
+static tt_status open_steps(tt_conductor *c, tt_error *err)
 {
-    for (size_t i = 0; i < c->plan.n_measures; i++) {
-        const tt_plan_measure *m = &c->plan.measures[i];
-        const tt_attack_plan *p = &c->plan.attacks[m->attack];
-        for (uint32_t k = 0; k < p->n_roles; k++)
-            c->used[tt_plan_role(c->spec, m->model, p->roles[k].role) - c->spec->models] = true;
-    }
-}
-
-static tt_status digest_models(tt_conductor *c, tt_error *err)
-{
-    const tt_spec *spec = c->spec;
-    for (size_t m = 0; m < spec->n_models; m++) {
-        if (!c->used[m]) continue;
-        const tt_spec_plugin *p = &spec->models[m].plugin;
-        tt_buf params = {0};
-        char hex[65];
-        tt_status s = tt_params_canonical(p->params, 0, false, &params)
-                          ? tt_describe_target(c->describer, p->info->name, params.data, hex, err)
-                          : no_memory(err);
-        tt_buf_free(&params);
-        if (s) return tt_fail_in(err, "models.%s", spec->models[m].role);
-        c->model_digests[m] = tt_arena_strdup(c->arena, hex);
-        if (!c->model_digests[m]) return no_memory(err);
-    }
-    return TT_OK;
-}
-
-static tt_status prepare(tt_conductor *c, tt_error *err)
-{
-    const tt_spec *spec = c->spec;
-    tt_status s = tt_plan_make(spec, &c->launch, &c->plan, err);
-    if (s) return s;
-    c->used = tt_arena_alloc_array(c->arena, spec->n_models, sizeof *c->used);
-    c->model_digests = tt_arena_alloc_array(c->arena, spec->n_models, sizeof(char *));
-    if (!c->used || !c->model_digests) return no_memory(err);
-    mark_used(c);
-    s = digest_models(c, err);
-    if (!s)
-        s = tt_describe_backend(c->describer, spec->backend.info->name, spec->threads, spec->device_index,
-                                &c->environment, err);
-    bool needs_captions = false;
-    for (size_t i = 0; i < spec->n_attacks; i++)
-        needs_captions |= c->plan.attacks[i].needs_captions;
-    /* what is measured on a model needs its samples; models in other roles see the same ones */
-    bool *measured = tt_arena_alloc_array(c->arena, spec->n_models, sizeof *measured);
-    if (!s && !measured) s = no_memory(err);
-    for (size_t i = 0; i < c->plan.n_measures && !s; i++)
-        measured[c->plan.measures[i].model] = true;
-    if (!s) s = tt_samples_load(spec, &c->launch, c->store, measured, needs_captions, &c->samples, err);
+    tt_step_context context = {c->spec, c->p.model_digests, c->p.environment, c->store};
+    tt_status s = TT_OK;
+    for (size_t i = 0; i < c->p.n_steps && !s; i++)
+        if (c->p.steps[i].same_as == i) s = tt_step_open(&context, &c->p.steps[i], err);
     return s;
 }
 
-/* ---- measuring ---- */
-
-static tt_status make_steps(tt_conductor *c, tt_error *err)
+/* What of the store this run uses, for `telltale gc`. */
+static tt_status list_artifacts(const tt_conductor *c, tt_error *err)
 {
-    tt_step_context context = {c->spec, c->model_digests, c->environment, c->store};
-    c->steps = tt_arena_alloc_array(c->arena, c->plan.n_measures, sizeof *c->steps);
-    if (!c->steps) return no_memory(err);
-    for (size_t i = 0; i < c->plan.n_measures; i++) {
-        const tt_plan_measure *m = &c->plan.measures[i];
-        tt_measure_step *step = &c->steps[i];
-        *step = (tt_measure_step){.attack = m->attack,
-                                  .model = m->model,
-                                  .plan = &c->plan.attacks[m->attack],
-                                  .universe = &c->samples.universes[m->model],
-                                  .batch = c->spec->batch,
-                                  .same_as = i};
-        c->n_steps = i + 1;
-        tt_status s = tt_step_identify(&context, step, err);
-        for (size_t k = 0; k < i && !s && step->same_as == i; k++)
-            if (strcmp(c->steps[k].key, step->key) == 0) step->same_as = k;
-        if (!s && step->same_as == i) s = tt_step_open(&context, step, err);
-        if (s) return s;
+    tt_buf out = {0};
+    for (size_t i = 0; i < c->spec->n_data; i++)
+        if (c->p.data_artifacts[i]) tt_buf_printf(&out, "%s\n", c->p.data_artifacts[i]);
+    for (size_t i = 0; i < c->p.n_steps; i++) {
+        char name[TT_STEP_NAME_MAX];
+        tt_step_name(&c->p.steps[i], name);
+        if (c->p.steps[i].same_as == i) tt_buf_printf(&out, "%s\n", name);
     }
-    return TT_OK;
+    char *path = tt_path_join(c->dir, "artifacts.txt");
+    tt_status s = path && !out.failed ? tt_file_write(path, out.data, out.size, err) : no_memory(err);
+    tt_free(path);
+    tt_buf_free(&out);
+    return s;
 }
 
 static tt_status measure(tt_conductor *c, tt_error *err)
 {
-    tt_measure_run m = {c->spec, &c->launch, c->steps, c->n_steps, NULL, 0};
+    tt_measure_run m = {c->spec, &c->launch, c->p.steps, c->p.n_steps, NULL, 0};
     uint64_t total = 0;
-    for (size_t i = 0; i < c->n_steps; i++) {
-        const tt_measure_step *step = &c->steps[i];
+    for (size_t i = 0; i < c->p.n_steps; i++) {
+        const tt_measure_step *step = &c->p.steps[i];
         if (step->same_as != i) continue;
         total += step->universe->n * tt_measure_weight(step);
         m.done += step->n_done * tt_measure_weight(step);
@@ -250,7 +189,7 @@ static tt_status measure(tt_conductor *c, tt_error *err)
 
 static const tt_measure_step *rows_of(const tt_conductor *c, size_t measure)
 {
-    return &c->steps[c->steps[measure].same_as];
+    return &c->p.steps[c->p.steps[measure].same_as];
 }
 
 /* ---- results ---- */
@@ -258,11 +197,11 @@ static const tt_measure_step *rows_of(const tt_conductor *c, size_t measure)
 static tt_status list_samples(tt_conductor *c, tt_error *err)
 {
     tt_results *r = &c->results;
-    r->samples = tt_arena_alloc_array(c->arena, c->samples.n_all, sizeof *r->samples);
+    r->samples = tt_arena_alloc_array(c->arena, c->p.samples.n_all, sizeof *r->samples);
     if (!r->samples) return no_memory(err);
-    r->n_samples = c->samples.n_all;
+    r->n_samples = c->p.samples.n_all;
     for (size_t i = 0; i < r->n_samples; i++) {
-        const tt_sample_ref *ref = c->samples.all[i];
+        const tt_sample_ref *ref = c->p.samples.all[i];
         r->samples[i] = (tt_result_sample){.data = ref->data,
                                            .split = ref->item->split,
                                            .id = ref->item->id,
@@ -278,12 +217,12 @@ static tt_status list_models(tt_conductor *c, tt_error *err)
     r->models = tt_arena_alloc_array(c->arena, c->spec->n_models, sizeof *r->models);
     if (!r->models) return no_memory(err);
     for (size_t m = 0; m < c->spec->n_models; m++)
-        if (c->used[m])
+        if (c->p.used[m])
             r->models[r->n_models++] =
                 (tt_result_model){.role = c->spec->models[m].role,
                                   .plugin = c->spec->models[m].plugin.info->name,
-                                  .digest = c->model_digests[m],
-                                  .environment = c->environment,
+                                  .digest = c->p.model_digests[m],
+                                  .environment = c->p.environment,
                                   .revision = c->spec->models[m].plugin.info->revision};
     return TT_OK;
 }
@@ -291,9 +230,9 @@ static tt_status list_models(tt_conductor *c, tt_error *err)
 static tt_status list_features(tt_conductor *c, tt_error *err)
 {
     tt_results *r = &c->results;
-    r->features = tt_arena_alloc_array(c->arena, c->n_steps, sizeof *r->features);
+    r->features = tt_arena_alloc_array(c->arena, c->p.n_steps, sizeof *r->features);
     if (!r->features) return no_memory(err);
-    for (size_t i = 0; i < c->n_steps; i++) {
+    for (size_t i = 0; i < c->p.n_steps; i++) {
         const tt_measure_step *step = rows_of(c, i);
         if (!tt_step_complete(step)) continue;
         uint32_t *sample = tt_arena_alloc_array(c->arena, step->universe->n, sizeof *sample);
@@ -301,8 +240,8 @@ static tt_status list_features(tt_conductor *c, tt_error *err)
         for (size_t k = 0; k < step->universe->n; k++)
             sample[k] = step->universe->refs[k].index;
         r->features[r->n_features++] =
-            (tt_result_features){.attack = c->spec->attacks[c->steps[i].attack].name,
-                                 .role = c->spec->models[c->steps[i].model].role,
+            (tt_result_features){.attack = c->spec->attacks[c->p.steps[i].attack].name,
+                                 .role = c->spec->models[c->p.steps[i].model].role,
                                  .key = step->key,
                                  .columns = step->plan->columns,
                                  .n_columns = step->plan->n_columns,
@@ -352,8 +291,8 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
     if (r->failure) return TT_OK;
     r->predictions = (double)rows->meters.attributed.predictions / (double)rows->universe->n;
     tt_error why = {0};
-    s = tt_score_attack(c->spec, &c->launch, plan->attack, &c->plan.attacks[plan->attack], rows, calibration,
-                        c->arena, r, &why);
+    s = tt_score_attack(c->spec, &c->launch, plan->attack, &c->p.plan.attacks[plan->attack], rows,
+                        calibration, c->arena, r, &why);
     if (!s) s = tt_result_evaluate(r, c->spec->seed, &why);
     if (s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY) return tt_fail(err, s, "%s", why.message);
     if (s) {
@@ -367,10 +306,10 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
 static tt_status score_all(tt_conductor *c, size_t *failures, tt_error *err)
 {
     tt_results *r = &c->results;
-    r->scores = tt_arena_alloc_array(c->arena, c->plan.n_scores, sizeof *r->scores);
+    r->scores = tt_arena_alloc_array(c->arena, c->p.plan.n_scores, sizeof *r->scores);
     if (!r->scores) return no_memory(err);
-    for (size_t i = 0; i < c->plan.n_scores; i++) {
-        tt_status s = score_one(c, &c->plan.scores[i], &r->scores[i], err);
+    for (size_t i = 0; i < c->p.plan.n_scores; i++) {
+        tt_status s = score_one(c, &c->p.plan.scores[i], &r->scores[i], err);
         r->n_scores = i + 1;
         if (s) return s;
         *failures += r->scores[i].failure != NULL;
@@ -381,10 +320,10 @@ static tt_status score_all(tt_conductor *c, size_t *failures, tt_error *err)
 static tt_status list_times(tt_conductor *c, double measured_before_s, tt_error *err)
 {
     tt_run_info *info = &c->info;
-    info->steps = tt_arena_alloc_array(c->arena, c->n_steps, sizeof *info->steps);
+    info->steps = tt_arena_alloc_array(c->arena, c->p.n_steps, sizeof *info->steps);
     if (!info->steps) return no_memory(err);
-    for (size_t i = 0; i < c->n_steps; i++) {
-        const tt_measure_step *step = &c->steps[i];
+    for (size_t i = 0; i < c->p.n_steps; i++) {
+        const tt_measure_step *step = &c->p.steps[i];
         if (step->same_as != i) continue;
         info->steps[info->n_steps++] = (tt_run_step){.attack = c->spec->attacks[step->attack].name,
                                                      .role = c->spec->models[step->model].role,
@@ -409,14 +348,15 @@ static tt_status write_all(tt_conductor *c, tt_error *err)
 tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err)
 {
     *failures = 0;
-    tt_status s = prepare(c, err);
-    if (!s) s = make_steps(c, err);
+    tt_status s = tt_prepare(c->spec, &c->launch, c->describer, c->store, &c->p, err);
+    if (!s) s = list_artifacts(c, err);
+    if (!s) s = open_steps(c, err);
     double measured_before_s = 0;
-    for (size_t i = 0; i < c->n_steps && !s; i++)
-        if (c->steps[i].same_as == i) measured_before_s += c->steps[i].seconds;
+    for (size_t i = 0; i < c->p.n_steps && !s; i++)
+        if (c->p.steps[i].same_as == i) measured_before_s += c->p.steps[i].seconds;
     if (!s) s = measure(c, err);
-    for (size_t i = 0; i < c->n_steps; i++)
-        tt_step_close(&c->steps[i]);
+    for (size_t i = 0; i < c->p.n_steps; i++)
+        tt_step_close(&c->p.steps[i]);
     c->results.spec = c->spec->resolved;
     c->results.version = TT_VERSION;
     c->results.seed = c->spec->seed;

@@ -55,7 +55,7 @@ static void put_request(tt_buf *out, const tt_spec *spec, const tt_spec_data *da
         put_plugin(out, &data->transforms[t]);
 }
 
-static char *manifest_dir(const tt_spec *spec, const tt_spec_data *data, const char *store)
+char *tt_samples_manifest_dir(const tt_spec *spec, const tt_spec_data *data, const char *store)
 {
     tt_buf text = {0};
     put_request(&text, spec, data, "");
@@ -98,7 +98,7 @@ static tt_status build(const tt_spec *spec, const tt_spec_data *data, const tt_l
 static tt_status load_manifest(const tt_spec *spec, const tt_spec_data *data, const tt_launch *launch,
                                const char *store, tt_manifest *manifest, tt_error *err)
 {
-    char *dir = manifest_dir(spec, data, store);
+    char *dir = tt_samples_manifest_dir(spec, data, store);
     char *file = dir ? tt_path_join(dir, "manifest.jsonl") : NULL;
     tt_status s = file ? TT_OK : no_memory(err);
     if (!s && (reads_files(data) || !tt_file_exists(file))) s = build(spec, data, launch, dir, err);

@@ -142,10 +142,15 @@ static tt_status take_record(void *user, const void *data, size_t size, tt_error
     return TT_OK;
 }
 
+void tt_step_name(const tt_measure_step *step, char name[TT_STEP_NAME_MAX])
+{
+    snprintf(name, TT_STEP_NAME_MAX, "measure-%.32s", step->key);
+}
+
 tt_status tt_step_open(const tt_step_context *c, tt_measure_step *step, tt_error *err)
 {
-    char name[64];
-    snprintf(name, sizeof name, "measure-%.32s", step->key);
+    char name[TT_STEP_NAME_MAX];
+    tt_step_name(step, name);
     char *dir = tt_path_join(c->store, name);
     char *file = dir ? tt_path_join(dir, "journal") : NULL;
     size_t values;
@@ -158,6 +163,33 @@ tt_status tt_step_open(const tt_step_context *c, tt_measure_step *step, tt_error
     }
     tt_free(file);
     tt_free(dir);
+    return s;
+}
+
+/* The same record as take_record, of which only the account is wanted. */
+static tt_status count_record(void *user, const void *data, size_t size, tt_error *err)
+{
+    tt_step_stored *stored = user;
+    tt_reader in = tt_reader_over(data, size);
+    uint32_t first = tt_get_u32(&in), n = tt_get_u32(&in);
+    tt_get_u32(&in);
+    tt_meters meters = tt_get_meters(&in);
+    double seconds = tt_get_f64(&in);
+    if (in.failed || first != stored->n_done)
+        return tt_fail(err, TT_ERR_FORMAT, "a record of the journal does not fit");
+    stored->n_done += n;
+    stored->seconds += seconds;
+    tt_meters_add(&stored->meters, &meters);
+    return TT_OK;
+}
+
+tt_status tt_step_peek(const char *folder, tt_step_stored *stored, tt_error *err)
+{
+    *stored = (tt_step_stored){0};
+    char *file = tt_path_join(folder, "journal");
+    tt_status s =
+        file ? tt_journal_read(file, &stored->description, count_record, stored, err) : no_memory(err);
+    tt_free(file);
     return s;
 }
 

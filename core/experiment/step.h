@@ -38,6 +38,19 @@ typedef struct tt_step_context {
 TT_API tt_status tt_step_identify(const tt_step_context *c, tt_measure_step *step, tt_error *err);
 /* Opens the journal and takes what it holds. */
 TT_API tt_status tt_step_open(const tt_step_context *c, tt_measure_step *step, tt_error *err);
+/* "measure-KEY", its folder within the store */
+#define TT_STEP_NAME_MAX 64
+TT_API void tt_step_name(const tt_measure_step *step, char name[TT_STEP_NAME_MAX]);
+
+/* What a folder of the store holds of a measure step, without opening it for writing: another run may be at
+ * work on it. */
+typedef struct tt_step_stored {
+    char *description; /* tt_free, also after a failure */
+    size_t n_done;
+    tt_meters meters;
+    double seconds;
+} tt_step_stored;
+TT_API tt_status tt_step_peek(const char *folder, tt_step_stored *stored, tt_error *err);
 /* Appends the batch that begins at n_done: n rows. */
 TT_API tt_status tt_step_append(tt_measure_step *step, uint32_t n, const double *rows,
                                 const tt_meters *meters, double seconds, tt_error *err);

@@ -66,30 +66,57 @@ tt_status tt_journal_append(tt_journal *j, const void *data, size_t size, tt_err
     return TT_OK;
 }
 
+/* The next whole record of the map from *at on, and *at behind it; false: there is none. */
+static bool next_record(const tt_map *map, size_t *at, const unsigned char **data, size_t *size)
+{
+    head h;
+    if (map->size - *at < sizeof h) return false;
+    memcpy(&h, map->data + *at, sizeof h);
+    if (memcmp(h.magic, magic, sizeof magic) != 0 || h.size > RECORD_MAX ||
+        h.size > map->size - *at - sizeof h || checksum(h.size, map->data + *at + sizeof h) != h.crc)
+        return false;
+    *data = map->data + *at + sizeof h;
+    *size = (size_t)h.size;
+    *at += sizeof h + (size_t)h.size;
+    return true;
+}
+
 /* Walks the whole records of the map; sets j->end. */
 static tt_status replay(tt_journal *j, const tt_map *map, const char *header,
                         tt_status (*record)(void *, const void *, size_t, tt_error *), void *user,
                         tt_error *err)
 {
-    size_t at = 0;
-    for (size_t index = 0; map->size - at >= sizeof(head); index++) {
-        head h;
-        memcpy(&h, map->data + at, sizeof h);
-        if (memcmp(h.magic, magic, sizeof magic) != 0 || h.size > RECORD_MAX ||
-            h.size > map->size - at - sizeof h || checksum(h.size, map->data + at + sizeof h) != h.crc)
-            break;
-        const unsigned char *data = map->data + at + sizeof h;
-        if (index == 0 && (h.size != strlen(header) || memcmp(data, header, (size_t)h.size) != 0))
+    const unsigned char *data;
+    size_t at = 0, size;
+    for (size_t index = 0; next_record(map, &at, &data, &size); index++) {
+        if (index == 0 && (size != strlen(header) || memcmp(data, header, size) != 0))
             return tt_fail(err, TT_ERR_INVALID, "%s: belongs to another step; remove it to measure again",
                            j->path);
-        if (index > 0) {
-            tt_status s = record(user, data, (size_t)h.size, err);
-            if (s) return s;
-        }
-        at += sizeof h + (size_t)h.size;
+        tt_status s = index > 0 ? record(user, data, size, err) : TT_OK;
+        if (s) return s;
     }
     j->end = (off_t)at;
     return TT_OK;
+}
+
+tt_status tt_journal_read(const char *path, char **header,
+                          tt_status (*record)(void *, const void *, size_t, tt_error *), void *user,
+                          tt_error *err)
+{
+    *header = NULL;
+    tt_map map = {0};
+    tt_status s = tt_map_open(path, &map, err);
+    const unsigned char *data;
+    size_t at = 0, size;
+    for (size_t index = 0; !s && next_record(&map, &at, &data, &size); index++) {
+        if (index > 0)
+            s = record(user, data, size, err);
+        else if (!(*header = tt_strndup((const char *)data, size)))
+            s = tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    }
+    if (!s && !*header) s = tt_fail(err, TT_ERR_FORMAT, "%s: holds no record", path);
+    tt_map_close(&map);
+    return s;
 }
 
 static tt_status open_locked(tt_journal *j, tt_error *err)

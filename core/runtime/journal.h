@@ -14,6 +14,12 @@ TT_API tt_status tt_journal_open(const char *path, const char *header,
                                  tt_status (*record)(void *user, const void *data, size_t size,
                                                      tt_error *err),
                                  void *user, tt_journal **journal, tt_error *err);
+/* Reads a log that another process may be writing, up to its last whole record; changes nothing. *header is
+ * freed with tt_free, also after a failure. */
+TT_API tt_status tt_journal_read(const char *path, char **header,
+                                 tt_status (*record)(void *user, const void *data, size_t size,
+                                                     tt_error *err),
+                                 void *user, tt_error *err);
 /* Appends one record and syncs it. After a failure the file is cut back, so that nothing half written stays.
  */
 TT_API tt_status tt_journal_append(tt_journal *journal, const void *data, size_t size, tt_error *err);

@@ -1,0 +1,113 @@
+#include "experiment/prepare.h"
+#include "base/file.h"
+#include "plugin/params.h"
+
+#include <string.h>
+
+static tt_status no_memory(tt_error *err)
+{
+    return tt_fail(err, TT_ERR_MEMORY, "out of memory for a run");
+}
+
+static void mark_used(tt_prepared *p)
+{
+    for (size_t i = 0; i < p->plan.n_measures; i++) {
+        const tt_plan_measure *m = &p->plan.measures[i];
+        const tt_attack_plan *plan = &p->plan.attacks[m->attack];
+        for (uint32_t k = 0; k < plan->n_roles; k++)
+            p->used[tt_plan_role(p->spec, m->model, plan->roles[k].role) - p->spec->models] = true;
+    }
+}
+
+static tt_status digest_models(tt_prepared *p, tt_describer *describer, tt_error *err)
+{
+    const tt_spec *spec = p->spec;
+    for (size_t m = 0; m < spec->n_models; m++) {
+        if (!p->used[m]) continue;
+        const tt_spec_plugin *plugin = &spec->models[m].plugin;
+        tt_buf params = {0};
+        char hex[65];
+        tt_status s = tt_params_canonical(plugin->params, 0, false, &params)
+                          ? tt_describe_target(describer, plugin->info->name, params.data, hex, err)
+                          : no_memory(err);
+        tt_buf_free(&params);
+        if (s) return tt_fail_in(err, "models.%s", spec->models[m].role);
+        p->model_digests[m] = tt_arena_strdup(p->arena, hex);
+        if (!p->model_digests[m]) return no_memory(err);
+    }
+    return TT_OK;
+}
+
+static tt_status load_samples(tt_prepared *p, const tt_launch *launch, tt_error *err)
+{
+    const tt_spec *spec = p->spec;
+    bool needs_captions = false;
+    for (size_t i = 0; i < spec->n_attacks; i++)
+        needs_captions |= p->plan.attacks[i].needs_captions;
+    /* what is measured on a model needs its samples; models in other roles see the same ones */
+    bool *measured = tt_arena_alloc_array(p->arena, spec->n_models, sizeof *measured);
+    p->data_artifacts = tt_arena_alloc_array(p->arena, spec->n_data, sizeof(char *));
+    if (!measured || !p->data_artifacts) return no_memory(err);
+    for (size_t i = 0; i < p->plan.n_measures; i++)
+        measured[p->plan.measures[i].model] = true;
+    tt_status s = tt_samples_load(spec, launch, p->store, measured, needs_captions, &p->samples, err);
+    for (size_t d = 0; d < spec->n_data && !s; d++) {
+        if (p->samples.manifests[d].n == 0) continue;
+        char *dir = tt_samples_manifest_dir(spec, &spec->data[d], p->store);
+        p->data_artifacts[d] = dir ? tt_arena_strdup(p->arena, strrchr(dir, '/') + 1) : NULL;
+        tt_free(dir);
+        if (!p->data_artifacts[d]) s = no_memory(err);
+    }
+    return s;
+}
+
+static tt_status identify_steps(tt_prepared *p, tt_error *err)
+{
+    tt_step_context context = {p->spec, p->model_digests, p->environment, p->store};
+    p->steps = tt_arena_alloc_array(p->arena, p->plan.n_measures, sizeof *p->steps);
+    if (!p->steps) return no_memory(err);
+    for (size_t i = 0; i < p->plan.n_measures; i++) {
+        const tt_plan_measure *m = &p->plan.measures[i];
+        tt_measure_step *step = &p->steps[i];
+        *step = (tt_measure_step){.attack = m->attack,
+                                  .model = m->model,
+                                  .plan = &p->plan.attacks[m->attack],
+                                  .universe = &p->samples.universes[m->model],
+                                  .batch = p->spec->batch,
+                                  .same_as = i};
+        p->n_steps = i + 1;
+        tt_status s = tt_step_identify(&context, step, err);
+        for (size_t k = 0; k < i && !s && step->same_as == i; k++)
+            if (strcmp(p->steps[k].key, step->key) == 0) step->same_as = k;
+        if (s) return s;
+    }
+    return TT_OK;
+}
+
+tt_status tt_prepare(const tt_spec *spec, const tt_launch *launch, tt_describer *describer, const char *store,
+                     tt_prepared *p, tt_error *err)
+{
+    *p = (tt_prepared){.spec = spec, .store = store, .arena = tt_arena_create(0)};
+    tt_status s = p->arena ? tt_plan_make(spec, launch, &p->plan, err) : no_memory(err);
+    if (s) return s;
+    p->used = tt_arena_alloc_array(p->arena, spec->n_models, sizeof *p->used);
+    p->model_digests = tt_arena_alloc_array(p->arena, spec->n_models, sizeof(char *));
+    if (!p->used || !p->model_digests) return no_memory(err);
+    mark_used(p);
+    s = digest_models(p, describer, err);
+    if (!s)
+        s = tt_describe_backend(describer, spec->backend.info->name, spec->threads, spec->device_index,
+                                &p->environment, err);
+    if (!s) s = load_samples(p, launch, err);
+    return s ? s : identify_steps(p, err);
+}
+
+void tt_prepared_free(tt_prepared *p)
+{
+    for (size_t i = 0; i < p->n_steps; i++)
+        tt_step_free(&p->steps[i]);
+    tt_samples_free(&p->samples);
+    tt_plan_free(&p->plan);
+    tt_arena_destroy(p->arena);
+    *p = (tt_prepared){0};
+}
