@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "experiment/measure.h"
 #include "experiment/prepare.h"
-#include "experiment/score.h"
+#include "experiment/score_stored.h"
 #include "formats/json.h"
 #include "plugin/params.h"
 
@@ -159,6 +159,8 @@ static tt_status list_artifacts(const tt_conductor *c, tt_error *err)
         tt_step_name(&c->p.steps[i], name);
         if (c->p.steps[i].same_as == i) tt_buf_printf(&out, "%s\n", name);
     }
+    for (size_t i = 0; i < c->p.plan.n_scores; i++)
+        tt_buf_printf(&out, "%s\n", c->p.scores[i].name);
     char *path = tt_path_join(c->dir, "artifacts.txt");
     tt_status s = path && !out.failed ? tt_file_write(path, out.data, out.size, err) : no_memory(err);
     tt_free(path);
@@ -291,7 +293,8 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
     if (r->failure) return TT_OK;
     r->predictions = (double)rows->meters.attributed.predictions / (double)rows->universe->n;
     tt_error why = {0};
-    s = tt_score_attack(c->spec, &c->launch, plan->attack, &c->p.plan.attacks[plan->attack], rows,
+    tt_step_context context = {c->spec, c->p.model_digests, c->p.environment, c->store};
+    s = tt_score_stored(&context, &c->launch, plan->attack, &c->p.plan.attacks[plan->attack], rows,
                         calibration, c->arena, r, &why);
     if (!s) s = tt_result_evaluate(r, c->spec->seed, &why);
     if (s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY) return tt_fail(err, s, "%s", why.message);

@@ -84,6 +84,23 @@ static tt_status identify_steps(tt_prepared *p, tt_error *err)
     return TT_OK;
 }
 
+static tt_status identify_scores(tt_prepared *p, tt_error *err)
+{
+    tt_step_context context = {p->spec, p->model_digests, p->environment, p->store};
+    p->scores = tt_arena_alloc_array(p->arena, p->plan.n_scores, sizeof *p->scores);
+    if (!p->scores) return no_memory(err);
+    tt_status s = TT_OK;
+    for (size_t i = 0; i < p->plan.n_scores && !s; i++) {
+        const tt_plan_score *score = &p->plan.scores[i];
+        const tt_measure_step *rows = &p->steps[p->steps[score->measure].same_as];
+        const tt_measure_step *calibration = &p->steps[p->steps[score->calibration].same_as];
+        if (p->spec->attacks[score->attack].calibration == TT_CALIBRATION_NONE) calibration = NULL;
+        s = tt_score_identify(&context, score->attack, &p->plan.attacks[score->attack], rows, calibration,
+                              &p->scores[i], err);
+    }
+    return s;
+}
+
 tt_status tt_prepare(const tt_spec *spec, const tt_launch *launch, tt_describer *describer, const char *store,
                      tt_prepared *p, tt_error *err)
 {
@@ -99,13 +116,16 @@ tt_status tt_prepare(const tt_spec *spec, const tt_launch *launch, tt_describer 
         s = tt_describe_backend(describer, spec->backend.info->name, spec->threads, spec->device_index,
                                 &p->environment, err);
     if (!s) s = load_samples(p, launch, err);
-    return s ? s : identify_steps(p, err);
+    if (!s) s = identify_steps(p, err);
+    return s ? s : identify_scores(p, err);
 }
 
 void tt_prepared_free(tt_prepared *p)
 {
     for (size_t i = 0; i < p->n_steps; i++)
         tt_step_free(&p->steps[i]);
+    for (size_t i = 0; p->scores && i < p->plan.n_scores; i++)
+        tt_free(p->scores[i].description);
     tt_samples_free(&p->samples);
     tt_plan_free(&p->plan);
     tt_arena_destroy(p->arena);

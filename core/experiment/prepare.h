@@ -5,6 +5,7 @@
 
 #include "experiment/plan.h"
 #include "experiment/samples.h"
+#include "experiment/score_stored.h"
 #include "experiment/step.h"
 #include "runtime/describe.h"
 
@@ -19,6 +20,7 @@ typedef struct tt_prepared {
     tt_samples samples;
     tt_measure_step *steps; /* one for each of plan.measures; identified, not opened */
     size_t n_steps;
+    tt_score_step *scores;       /* one for each of plan.scores */
     const char **data_artifacts; /* [n_data] the manifests' folders within the store; NULL: not used */
 } tt_prepared;
 

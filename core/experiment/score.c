@@ -113,17 +113,45 @@ static tt_status score(tt_child *worker, const selection *rows, const fitted *f,
     return !s && !good ? tt_fail(err, TT_ERR_FORMAT, "scores of another number than asked") : s;
 }
 
+static tt_status select_both(const tt_spec *spec, size_t attack, const tt_measure_step *rows,
+                             const tt_measure_step *calibration, tt_arena *arena, selection *judged,
+                             selection *calibrating, tt_error *err)
+{
+    double share = spec->attacks[attack].calibration_part;
+    bool split = calibration == rows;
+    *calibrating = (selection){0};
+    tt_status s = select_rows(rows, split ? JUDGED : WHOLE, share, arena, judged, err);
+    if (!s && calibration)
+        s = select_rows(calibration, split ? CALIBRATING : WHOLE, share, arena, calibrating, err);
+    return s;
+}
+
+static void list_selected(const selection *judged, const selection *calibrating, tt_result_scores *r)
+{
+    r->n = judged->n;
+    r->sample = judged->sample;
+    r->member = judged->member;
+    r->n_calibration = calibrating->n;
+    r->calibration_member = calibrating->member;
+}
+
+tt_status tt_score_select(const tt_spec *spec, size_t attack, const tt_measure_step *rows,
+                          const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
+                          tt_error *err)
+{
+    selection judged, calibrating;
+    tt_status s = select_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
+    if (!s) list_selected(&judged, &calibrating, r);
+    return s;
+}
+
 tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t attack,
                           const tt_attack_plan *declared, const tt_measure_step *rows,
                           const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                           tt_error *err)
 {
-    double share = spec->attacks[attack].calibration_part;
-    bool split = calibration == rows;
-    selection judged, calibrating = {0};
-    tt_status s = select_rows(rows, split ? JUDGED : WHOLE, share, arena, &judged, err);
-    if (!s && calibration)
-        s = select_rows(calibration, split ? CALIBRATING : WHOLE, share, arena, &calibrating, err);
+    selection judged, calibrating;
+    tt_status s = select_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
     if (s) return s;
     tt_child worker;
     s = tt_plan_open_attack(spec, launch, attack, "scoring", &worker, err);
@@ -133,11 +161,7 @@ tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t a
     if (!s) s = score(&worker, &judged, &f, arena, &r->scores, err);
     if (!s && calibration) s = score(&worker, &calibrating, &f, arena, &r->calibration_scores, err);
     tt_child_stop(&worker);
-    r->n = judged.n;
-    r->sample = judged.sample;
-    r->member = judged.member;
+    list_selected(&judged, &calibrating, r);
     r->fitted = f.text;
-    r->n_calibration = calibrating.n;
-    r->calibration_member = calibrating.member;
     return s;
 }

@@ -15,4 +15,9 @@ TT_API tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, s
                                  const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                                  tt_error *err);
 
+/* Only the first part: sample, member and their numbers, of what is judged and of what calibrates. */
+TT_API tt_status tt_score_select(const tt_spec *spec, size_t attack, const tt_measure_step *rows,
+                                 const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
+                                 tt_error *err);
+
 #endif

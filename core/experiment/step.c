@@ -28,11 +28,11 @@ static void put_json(tt_buf *out, const char *key, const char *text)
 }
 
 /* Files that an attack reads count by content; folders by their name. */
-static tt_status put_path_contents(const tt_params *params, tt_buf *out, tt_error *err)
+tt_status tt_step_put_paths(const tt_params *params, uint32_t skip_flags, tt_buf *out, tt_error *err)
 {
     for (uint32_t i = 0; i < params->n; i++) {
         const tt_param_value *v = &params->values[i];
-        if (v->type != TT_PARAM_PATH || !v->node || v->flags & (TT_PARAM_SCORE | TT_PARAM_SPEED)) continue;
+        if (v->type != TT_PARAM_PATH || !v->node || (v->flags & skip_flags)) continue;
         struct stat st;
         char hex[65];
         const char *value = v->node->text;
@@ -66,7 +66,8 @@ static tt_status put_attack(const tt_spec_attack *a, const tt_attack_plan *plan,
         tt_json_quote(out, plan->columns[i]);
     }
     tt_buf_printf(out, "]");
-    return good ? put_path_contents(a->plugin.params, out, err) : no_memory(err);
+    return good ? tt_step_put_paths(a->plugin.params, TT_PARAM_SCORE | TT_PARAM_SPEED, out, err)
+                : no_memory(err);
 }
 
 static tt_status put_roles(const tt_step_context *c, const tt_measure_step *step, tt_buf *out, tt_error *err)

@@ -38,6 +38,9 @@ typedef struct tt_step_context {
 TT_API tt_status tt_step_identify(const tt_step_context *c, tt_measure_step *step, tt_error *err);
 /* Opens the journal and takes what it holds. */
 TT_API tt_status tt_step_open(const tt_step_context *c, tt_measure_step *step, tt_error *err);
+/* Appends the paths among an attack's parameters to a description, files by their content; those whose flags
+ * intersect skip_flags are left out. */
+TT_API tt_status tt_step_put_paths(const tt_params *params, uint32_t skip_flags, tt_buf *out, tt_error *err);
 /* "measure-KEY", its folder within the store */
 #define TT_STEP_NAME_MAX 64
 TT_API void tt_step_name(const tt_measure_step *step, char name[TT_STEP_NAME_MAX]);
