@@ -22,18 +22,6 @@ static const char help[] =
     "Exit code: 0 done, 1 finished with failures (listed), 2 bad spec, 3 refused, 4 interrupted "
     "(resumable).\n";
 
-/* results/NAME of SPEC */
-static char *default_out(const char *spec)
-{
-    const char *slash = strrchr(spec, '/');
-    const char *name = slash ? slash + 1 : spec;
-    const char *dot = strrchr(name, '.');
-    char *stem = tt_strndup(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
-    char *out = stem ? tt_path_join("results", stem) : NULL;
-    tt_free(stem);
-    return out;
-}
-
 static void say_how_to_resume(const tt_run_options *o, const char *dir)
 {
     fprintf(stderr, "telltale: stopped; what was measured is kept. To go on:\n  telltale run %s", o->spec);
@@ -74,7 +62,7 @@ int tt_cmd_run(int argc, char **argv)
         return TT_EXIT_DONE;
     }
     tt_error err = {0};
-    char *dir = o.out ? tt_strdup(o.out) : default_out(o.spec);
+    char *dir = tt_run_options_dir(&o);
     if (!dir) return TT_EXIT_FAILURES;
     tt_stop_install();
     size_t failures = 0;

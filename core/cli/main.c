@@ -10,12 +10,15 @@
 
 static const tt_command commands[] = {
     {"validate", "checks a spec and says what would run", tt_cmd_validate},
+    {"plan", "the steps of an experiment: what is stored, what is left, what it costs", tt_cmd_plan},
+    {"explain", "why a step would be computed", tt_cmd_explain},
     {"run", "runs an experiment, or resumes it", tt_cmd_run},
     {"report", "the table of a run", tt_cmd_report},
     {"evaluate", "metrics of a table of scores", tt_cmd_evaluate},
     {"generate", "images from a model", tt_cmd_generate},
     {"ls", "plugins that are found", tt_cmd_ls},
     {"describe", "a plugin and its parameters", tt_cmd_describe},
+    {"gc", "removes what no run uses any more", tt_cmd_gc},
     {"schema", "JSON Schema of specs, for editors", tt_cmd_schema},
     {"plugin", "`plugin check FILE` tries a plugin out", tt_cmd_plugin},
     {NULL, NULL, NULL},

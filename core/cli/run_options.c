@@ -1,4 +1,5 @@
 #include "cli/run_options.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
 
@@ -34,6 +35,8 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
             o->overrides[o->n_overrides++] = argv[i];
         } else if (argv[i][0] != '-' && !o->spec) {
             o->spec = argv[i];
+        } else if (argv[i][0] != '-' && !o->step && strcmp(command, "explain") == 0) {
+            o->step = argv[i];
         } else {
             fprintf(stderr, "telltale: %s does not understand '%s'; `telltale %s --help` says more\n",
                     command, argv[i], command);
@@ -49,6 +52,19 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
         tt_log_set_level(TT_LOG_ERROR);
     }
     return true;
+}
+
+char *tt_run_options_dir(const tt_run_options *o)
+{
+    const char *spec = o->spec;
+    if (o->out) return tt_strdup(o->out);
+    const char *slash = strrchr(spec, '/');
+    const char *name = slash ? slash + 1 : spec;
+    const char *dot = strrchr(name, '.');
+    char *stem = tt_strndup(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
+    char *out = stem ? tt_path_join("results", stem) : NULL;
+    tt_free(stem);
+    return out;
 }
 
 tt_launch tt_run_options_launch(const tt_run_options *o)

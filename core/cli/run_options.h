@@ -10,6 +10,7 @@
 
 typedef struct tt_run_options {
     const char *spec, *out;
+    const char *step; /* `explain SPEC STEP` */
     const char *overrides[TT_MAX_OVERRIDES];
     size_t n_overrides;
     tt_plugin_dirs dirs;
@@ -25,6 +26,8 @@ typedef struct tt_run_options {
 
 /* false: an argument that makes no sense, said on stderr. */
 bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_options *o);
+/* --out, or results/NAME of the spec's file; tt_free. NULL: out of memory. */
+char *tt_run_options_dir(const tt_run_options *o);
 tt_launch tt_run_options_launch(const tt_run_options *o);
 /* The spec, with plugins described by `describer`. */
 tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err);

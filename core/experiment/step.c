@@ -194,6 +194,25 @@ tt_status tt_step_peek(const char *folder, tt_step_stored *stored, tt_error *err
     return s;
 }
 
+static tt_status count_only(void *user, const void *data, size_t size, tt_error *err)
+{
+    (void)data;
+    (void)size;
+    (void)err;
+    ++*(size_t *)user;
+    return TT_OK;
+}
+
+tt_status tt_step_peek_header(const char *folder, char **description, size_t *n_records, tt_error *err)
+{
+    *n_records = 0;
+    *description = NULL;
+    char *file = tt_path_join(folder, "journal");
+    tt_status s = file ? tt_journal_read(file, description, count_only, n_records, err) : no_memory(err);
+    tt_free(file);
+    return s;
+}
+
 tt_status tt_step_append(tt_measure_step *step, uint32_t n, const double *rows, const tt_meters *meters,
                          double seconds, tt_error *err)
 {

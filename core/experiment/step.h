@@ -54,6 +54,9 @@ typedef struct tt_step_stored {
     double seconds;
 } tt_step_stored;
 TT_API tt_status tt_step_peek(const char *folder, tt_step_stored *stored, tt_error *err);
+/* Of any kind of step: its description (tt_free, also after a failure) and how many records there are. */
+TT_API tt_status tt_step_peek_header(const char *folder, char **description, size_t *n_records,
+                                     tt_error *err);
 /* Appends the batch that begins at n_done: n rows. */
 TT_API tt_status tt_step_append(tt_measure_step *step, uint32_t n, const double *rows,
                                 const tt_meters *meters, double seconds, tt_error *err);

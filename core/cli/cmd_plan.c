@@ -1,0 +1,83 @@
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cli/run_options.h"
+#include "experiment/survey.h"
+
+#include <stdio.h>
+
+static const char plan_help[] =
+    "usage: telltale plan SPEC [key=value ...] [--out DIR] [--plugin-dir DIR ...]\n"
+    "\n"
+    "Prints the steps of an experiment as a tree: the key of each, whether the store of DIR has it, and of "
+    "the "
+    "others what they\n"
+    "cost and the first part of the key in which the nearest stored step differs. Runs no model; images that "
+    "are not in the\n"
+    "store yet are read and hashed.\n"
+    "\n"
+    "  --out DIR         the run's folder; default: results/NAME, NAME being the spec's file without its "
+    "ending\n" TT_RUN_OPTIONS_HELP;
+
+static const char explain_help[] =
+    "usage: telltale explain SPEC STEP [key=value ...] [--out DIR] [--plugin-dir DIR ...]\n"
+    "\n"
+    "Says of each step whose name contains STEP ('clid on target', 'measure', …) what it is made of, whether "
+    "the store has it,\n"
+    "and if not, every part of its key in which the nearest stored step differs. `telltale plan SPEC` lists "
+    "the names.\n"
+    "\n" TT_RUN_OPTIONS_HELP;
+
+static tt_status survey(tt_run_options *o, const char *store, tt_buf *out, tt_error *err)
+{
+    tt_launch launch = tt_run_options_launch(o);
+    tt_describer *describer = tt_describer_create(&launch);
+    if (!describer) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    tt_spec *spec = NULL;
+    tt_prepared prepared = {0};
+    tt_survey found = {0};
+    tt_status s = tt_run_options_load(o, describer, &spec, err);
+    if (!s) {
+        launch.time_limit_s = spec->time_limit_s;
+        s = tt_dir_create(store, err);
+    }
+    if (!s) s = tt_prepare(spec, &launch, describer, store, &prepared, err);
+    if (!s) s = tt_survey_make(&prepared, &found, err);
+    if (!s && o->step) s = tt_survey_explain(&found, o->step, out, err);
+    if (!s && !o->step && !tt_survey_text(&found, out)) s = tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    tt_survey_free(&found);
+    tt_prepared_free(&prepared);
+    tt_spec_free(spec);
+    tt_describer_destroy(describer);
+    return s;
+}
+
+static int say(const char *command, const char *help, int argc, char **argv, bool needs_step)
+{
+    tt_run_options o;
+    if (!tt_run_options_parse(command, argc, argv, &o)) return TT_EXIT_BAD_SPEC;
+    if (o.help || (needs_step && !o.step)) {
+        fputs(help, o.help ? stdout : stderr);
+        return o.help ? TT_EXIT_DONE : TT_EXIT_BAD_SPEC;
+    }
+    tt_error err = {0};
+    tt_buf out = {0};
+    char *dir = tt_run_options_dir(&o), *store = dir ? tt_path_join(dir, "store") : NULL;
+    tt_status s = store ? survey(&o, store, &out, &err) : tt_fail(&err, TT_ERR_MEMORY, "out of memory");
+    if (!s) fwrite(out.data, 1, out.size, stdout);
+    int code = s ? tt_run_options_error(&o, &err) : TT_EXIT_DONE;
+    tt_run_options_free(&o);
+    tt_buf_free(&out);
+    tt_free(store);
+    tt_free(dir);
+    return code;
+}
+
+int tt_cmd_plan(int argc, char **argv)
+{
+    return say("plan", plan_help, argc, argv, false);
+}
+
+int tt_cmd_explain(int argc, char **argv)
+{
+    return say("explain", explain_help, argc, argv, true);
+}

@@ -1,0 +1,45 @@
+/* What of a plan the store holds, what is left, why, and what that costs: for `telltale plan` and `explain`.
+ */
+#ifndef TT_EXPERIMENT_SURVEY_H
+#define TT_EXPERIMENT_SURVEY_H
+
+#include "experiment/prepare.h"
+
+typedef enum tt_stored { TT_STORED_NONE, TT_STORED_PART, TT_STORED_WHOLE } tt_stored;
+
+typedef struct tt_survey_step {
+    const char *name;        /* "measure clid on target", "score clid on target" */
+    const char *artifact;    /* its folder within the store */
+    const char *description; /* canonical JSON that the key is the hash of */
+    tt_stored stored;
+    size_t n_done, n;          /* samples; of scores 0 */
+    uint64_t predictions_left; /* attributed: at most so many are computed */
+    double seconds_left;       /* from measured rates; NaN: no rate is known */
+    const char *why;           /* why it is not stored; NULL where it is */
+    const size_t *inputs;      /* indices of steps */
+    size_t n_inputs;
+    const tt_spec_model *model; /* on which it is measured; of scores NULL */
+} tt_survey_step;
+
+typedef struct tt_survey {
+    tt_arena *arena;
+    const tt_prepared *prepared;
+    tt_survey_step *steps; /* measure steps, each once, then scores */
+    size_t n;
+} tt_survey;
+
+/* Reads the store of p, also while a run is at work in it; changes nothing. */
+TT_API tt_status tt_survey_make(const tt_prepared *p, tt_survey *survey, tt_error *err);
+TT_API void tt_survey_free(tt_survey *survey);
+/* The steps as a tree, scores above what they need, and the sums. */
+TT_API bool tt_survey_text(const tt_survey *survey, tt_buf *out);
+/* All about the steps whose name contains `step`: key, inputs, and every part of the key in which the nearest
+ * stored step differs. TT_ERR_NOT_FOUND: there is none; the message lists those that are. */
+TT_API tt_status tt_survey_explain(const tt_survey *survey, const char *step, tt_buf *out, tt_error *err);
+
+/* Removes from DIR/store what no run of DIR or of the folders in it uses (their artifacts.txt); only counts
+ * when dry_run. Appends one line for each. Refused while a run is at work in DIR, and where no run says what
+ * it uses. */
+TT_API tt_status tt_store_collect(const char *dir, bool dry_run, tt_buf *out, tt_error *err);
+
+#endif

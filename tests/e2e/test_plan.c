@@ -1,0 +1,184 @@
+/* `telltale plan`, `explain` and `gc`: what the store has, what is left, why. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "support/test.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define PROGRAM TT_BUILD_DIR "/telltale"
+#define OPTIONS " --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
+
+static char output[1 << 16];
+static tt_error err;
+
+/* The exit code; both streams are in `output`. */
+static int shell(const char *format, ...) TT_PRINTF(1, 2);
+
+static int shell(const char *format, ...)
+{
+    char line[4096];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line, sizeof line - 8, format, args);
+    va_end(args);
+    memcpy(line + n, " 2>&1", 6);
+    FILE *pipe = popen(line, "r");
+    ck_assert_ptr_nonnull(pipe);
+    size_t size = fread(output, 1, sizeof output - 1, pipe);
+    output[size] = '\0';
+    int status = pclose(pipe);
+    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
+    return WEXITSTATUS(status);
+}
+
+static void has(const char *part)
+{
+    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
+}
+
+static void lacks(const char *part)
+{
+    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
+}
+
+static const char head[] =
+    "version: 1\n"
+    "data:\n"
+    "  faces: {plugin: faces, size: 32, splits: {seen: 20, held_out: 20, a: 12, b: 12}}\n"
+    "models:\n"
+    "  target: {plugin: toy}\n"
+    "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n"
+    "  control: {plugin: toy, weight: 0.1}\n"
+    "members: faces.seen\n"
+    "nonmembers: faces.held_out\n"
+    "threat_model: {access: grey-box, captions: known}\n"
+    "device: {backend: reference, threads: 1}\n"
+    "batch: 4\n";
+
+/* Writes a spec and gives its path. */
+static const char *spec(const char *attacks)
+{
+    static char path[512];
+    char text[4096];
+    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
+    snprintf(text, sizeof text, "%sattacks:\n%s", head, attacks);
+    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
+    return path;
+}
+
+static const char both[] = "  loss: {}\n  clid: {}\n";
+
+static int run(const char *attacks, const char *more, const char *dir)
+{
+    return shell("'" PROGRAM "' run '%s' --out '%s/%s'" OPTIONS "%s", spec(attacks), tt_test_dir(), dir,
+                 more);
+}
+
+static int plan(const char *more, const char *dir)
+{
+    return shell("'" PROGRAM "' plan '%s' --out '%s/%s'" OPTIONS "%s", spec(both), tt_test_dir(), dir, more);
+}
+
+static int explain(const char *step, const char *more, const char *dir)
+{
+    return shell("'" PROGRAM "' explain '%s' '%s' --out '%s/%s'" OPTIONS "%s", spec(both), step,
+                 tt_test_dir(), dir, more);
+}
+
+START_TEST(a_plan_of_nothing_run_yet_counts_all_of_it)
+{
+    ck_assert_int_eq(plan("", "new"), 0);
+    has("score clid on target");
+    has("measure clid on shadow");
+    has("never run here");
+    /* 40, 24 and 40 images with one query for loss and 15 for clid */
+    has("10 steps, 0 stored, 10 to do: at most 1664 predictions, time unknown");
+}
+END_TEST
+
+START_TEST(after_a_run_all_is_stored_and_a_change_says_what_it_costs_and_why)
+{
+    ck_assert_int_eq(run(both, "", "done"), 0);
+    ck_assert_int_eq(plan("", "done"), 0);
+    has("10 steps, 10 stored, 0 to do\n");
+    lacks("predictions");
+    /* what only scoring reads */
+    ck_assert_int_eq(plan("attacks.clid.alpha=0.5", "done"), 0);
+    has("10 steps, 8 stored, 2 to do\n");
+    has("params.alpha");
+    /* what measuring reads: three measurements, and the scores above them */
+    ck_assert_int_eq(plan("attacks.clid.t_mid=300", "done"), 0);
+    has("10 steps, 5 stored, 5 to do: at most 1560 predictions, about ");
+    lacks("time unknown");
+}
+END_TEST
+
+START_TEST(explain_names_every_part_of_the_key_that_differs)
+{
+    ck_assert_int_eq(run(both, "", "why"), 0);
+    ck_assert_int_eq(explain("measure clid on target", "", "why"), 0);
+    has("nothing is computed: the store has it");
+    ck_assert_int_eq(explain("measure loss on target", "seed=2 models.target.weight=0.75", "why"), 0);
+    has("is computed: it differs from what is stored");
+    has("seed: 1 -> 2");
+    has("models.target.params.weight: ");
+    has(" -> 0.75");
+    ck_assert_int_eq(explain("score clid on target", "attacks.clid.alpha=0.5", "why"), 0);
+    has("params.alpha: ");
+    has("needs: measure clid on shadow, whole");
+    lacks("rows");
+    ck_assert_int_eq(explain("measure nothing", "", "why"), 2);
+    has("no step is called 'measure nothing'; there are 'measure loss on target'");
+}
+END_TEST
+
+START_TEST(stored_scores_start_no_worker_and_give_the_same_bytes)
+{
+    ck_assert_int_eq(run(both, "", "twice"), 0);
+    ck_assert_int_eq(shell("cp '%s/twice/results.h5' '%s/first.h5'; rm -rf '%s/twice/log'", tt_test_dir(),
+                           tt_test_dir(), tt_test_dir()),
+                     0);
+    ck_assert_int_eq(run(both, "", "twice"), 0);
+    ck_assert_int_eq(shell("cmp '%s/twice/results.h5' '%s/first.h5'", tt_test_dir(), tt_test_dir()), 0);
+    ck_assert_int_eq(shell("ls '%s/twice/log'", tt_test_dir()), 0);
+    lacks("scoring");
+    lacks("measuring");
+}
+END_TEST
+
+START_TEST(gc_removes_what_the_last_run_does_not_use_and_nothing_else)
+{
+    ck_assert_int_eq(run(both, "attacks.clid.t_mid=300", "old"), 0);
+    ck_assert_int_eq(run(both, "", "old"), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/old' --dry-run", tt_test_dir()), 0);
+    has("would remove measure-");
+    has("11 artifacts in use, 5 not");
+    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/old'", tt_test_dir()), 0);
+    has("11 artifacts in use, 5 removed");
+    ck_assert_int_eq(plan("", "old"), 0);
+    has("10 steps, 10 stored");
+    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/old'", tt_test_dir()), 0);
+    has("11 artifacts in use, 0 removed");
+    ck_assert_int_eq(
+        shell("mkdir -p '%s/other/store'; '" PROGRAM "' gc '%s/other'", tt_test_dir(), tt_test_dir()), 2);
+    has("no run says there what it uses");
+    ck_assert_int_eq(shell("'" PROGRAM "' gc"), 2);
+}
+END_TEST
+
+Suite *tt_test_suite(void)
+{
+    Suite *suite = suite_create("plan");
+    TCase *tc = tcase_create("plan");
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, a_plan_of_nothing_run_yet_counts_all_of_it);
+    tcase_add_test(tc, after_a_run_all_is_stored_and_a_change_says_what_it_costs_and_why);
+    tcase_add_test(tc, explain_names_every_part_of_the_key_that_differs);
+    tcase_add_test(tc, stored_scores_start_no_worker_and_give_the_same_bytes);
+    tcase_add_test(tc, gc_removes_what_the_last_run_does_not_use_and_nothing_else);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
