@@ -174,7 +174,9 @@ START_TEST(killed_again_and_again_it_resumes_and_the_results_are_the_same_bytes)
     int killed = 0;
     for (int i = 0; i < kills(); i++) {
         int code = run_and_signal(path, "killed", 150 + 67 * (i * 7 % 11), SIGKILL);
-        ck_assert_msg(code == -SIGKILL || code == 0, "exit code %d", code);
+        if (code != -SIGKILL && code != 0) shell("cat '%s/signalled.txt'", tt_test_dir());
+        ck_assert_msg(code == -SIGKILL || code == 0, "exit code %d after %d kills:\n%s", code, killed,
+                      output);
         killed += code == -SIGKILL;
         if (code == 0) ck_assert_int_eq(shell("rm -rf '%s/killed'", tt_test_dir()), 0);
     }
