@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static tt_status open_regular(const char *path, int *fd, size_t *size, tt_error *err)
@@ -206,4 +208,14 @@ char *tt_path_join(const char *dir, const char *name)
     if (n == 0 || dir[n - 1] != '/') path[at++] = '/';
     memcpy(path + at, name, m + 1);
     return path;
+}
+
+bool tt_file_lock(int fd)
+{
+    for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
+        if (errno != EWOULDBLOCK && errno != EINTR) return false;
+        if (tries == 200) return false;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return true;
 }

@@ -32,6 +32,11 @@ TT_API void tt_map_close(tt_map *map);
 /* Tells the kernel that [offset, offset+size) is no longer needed, so that resident memory falls. */
 TT_API void tt_map_give_back(const tt_map *map, size_t offset, size_t size);
 
+/* An exclusive lock on an open file or folder, until it is closed; false: another process holds it (or errno
+ * says what else). A run that was killed while it started a child leaves, for a moment, a child that has
+ * inherited the lock and not yet closed it: so this tries for two seconds before it gives up. */
+TT_API bool tt_file_lock(int fd);
+
 /* Joins with one '/'; the result is owned by the caller (tt_free); NULL when out of memory. */
 TT_API char *tt_path_join(const char *dir, const char *name);
 

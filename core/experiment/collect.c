@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -122,7 +121,7 @@ tt_status tt_store_collect(const char *dir, bool dry_run, tt_buf *out, tt_error 
         s = tt_fail(err, TT_ERR_NOT_FOUND,
                     "%s: no run says there what it uses; give a folder that `telltale run` made", dir);
     int fd = s ? -1 : open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (!s && (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0))
+    if (!s && (fd < 0 || !tt_file_lock(fd)))
         s = tt_fail(err, TT_ERR_IO, "%s: a run is at work in this folder; wait for it", dir);
     if (!s) s = collect(store, &used, dry_run, out, err);
     if (fd >= 0) close(fd);

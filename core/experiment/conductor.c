@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,7 +48,7 @@ static tt_status lock_folder(tt_conductor *c, tt_error *err)
     c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (c->lock_fd < 0)
         s = tt_fail(err, TT_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
-    else if (flock(c->lock_fd, LOCK_EX | LOCK_NB) != 0)
+    else if (!tt_file_lock(c->lock_fd))
         s = tt_fail(err, TT_ERR_IO,
                     "%s: another run is at work in this folder; wait for it, or use another --out", c->dir);
     tt_free(path);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,7 +122,7 @@ static tt_status open_locked(tt_journal *j, tt_error *err)
 {
     j->fd = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (j->fd < 0) return tt_fail(err, TT_ERR_IO, "%s: cannot open: %s", j->path, strerror(errno));
-    if (flock(j->fd, LOCK_EX | LOCK_NB) != 0)
+    if (!tt_file_lock(j->fd))
         return tt_fail(err, TT_ERR_IO,
                        "%s: another run is writing it; wait for that one, or use another --out", j->path);
     return TT_OK;

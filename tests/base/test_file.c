@@ -7,6 +7,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <sys/wait.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -230,6 +233,27 @@ START_TEST(crc32c_gives_the_examples_of_iscsi)
 }
 END_TEST
 
+START_TEST(a_lock_that_a_dying_process_leaves_for_a_moment_is_waited_for)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/locked", tt_test_dir());
+    int mine = open(path, O_CREAT | O_RDWR, 0600), other = open(path, O_RDWR);
+    ck_assert(mine >= 0 && other >= 0);
+    ck_assert(tt_file_lock(mine));
+    ck_assert(!tt_file_lock(other)); /* held throughout */
+    pid_t child = fork();
+    if (child == 0) { /* holds the lock that it inherited a little longer than its parent */
+        nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+        _exit(0);
+    }
+    ck_assert_int_gt(child, 0);
+    close(mine);
+    ck_assert(tt_file_lock(other));
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    close(other);
+}
+END_TEST
+
 Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("file");
@@ -245,6 +269,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, sha256_gives_the_examples_of_fips_180);
     tcase_add_test(tc, the_digest_of_a_file_is_that_of_its_bytes);
     tcase_add_test(tc, crc32c_gives_the_examples_of_iscsi);
+    tcase_add_test(tc, a_lock_that_a_dying_process_leaves_for_a_moment_is_waited_for);
     suite_add_tcase(suite, tc);
     return suite;
 }
