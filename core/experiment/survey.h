@@ -28,7 +28,8 @@ typedef struct tt_survey {
     size_t n;
 } tt_survey;
 
-/* Reads the store of p, also while a run is at work in it; changes nothing. */
+/* Reads the store of p; no run may be at work in it. Makes manifests that are missing, and changes nothing
+ * else. */
 TT_API tt_status tt_survey_make(const tt_prepared *p, tt_survey *survey, tt_error *err);
 TT_API void tt_survey_free(tt_survey *survey);
 /* The steps as a tree, scores above what they need, and the sums. */

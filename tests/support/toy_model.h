@@ -1,5 +1,6 @@
 /* The toy oracle of the grey-box specification's section 9 as a tt_model: ε(x, t, c) = w[c]·x + 0.1·t/1000 on
- * a latent of four elements, with fixed noises at 440, 450 and 460 and predictions without noise. Counts its predictions. */
+ * a latent of four elements, with fixed noises at 440, 450 and 460 and predictions without noise. Counts its
+ * predictions. */
 #ifndef TT_TEST_TOY_MODEL_H
 #define TT_TEST_TOY_MODEL_H
 
