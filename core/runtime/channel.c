@@ -252,6 +252,7 @@ tt_status tt_channel_receive(int fd, int timeout_ms, int watch_stop, tt_message 
         close_all(fds, n_fds);
         m->n_fds = 0;
         tt_message_free(m);
+        m->late = s == TT_ERR_CRASHED && deadline >= 0 && now_ms() >= deadline;
     }
     return s;
 }

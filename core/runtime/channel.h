@@ -9,6 +9,7 @@
 
 #include "telltale/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ typedef struct tt_message {
     uint32_t n_fds;
     void *memory; /* what tt_message_free gives back */
     size_t mapped;
+    bool late; /* nothing came within the time limit */
 } tt_message;
 
 /* A connected pair of close-on-exec sockets. */

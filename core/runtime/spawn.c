@@ -154,12 +154,13 @@ void tt_child_stop(tt_child *child)
     *child = (tt_child){0};
 }
 
-/* How a silent child ended; kills it when it only hangs. */
-static tt_status describe_death(tt_child *child, tt_error *err)
+/* How a silent child ended; kills it when it only hangs. One that was `late` would end orderly now that its
+ * channel is closed, which is not what went wrong. */
+static tt_status describe_death(tt_child *child, bool late, tt_error *err)
 {
     char how[160];
     int status = 0;
-    if (wait_for_exit(child->pid, 500, &status)) {
+    if (!late && wait_for_exit(child->pid, 500, &status)) {
         if (WIFSIGNALED(status))
             snprintf(how, sizeof how, "killed by signal %d (%s)", WTERMSIG(status),
                      strsignal(WTERMSIG(status)));
@@ -187,7 +188,7 @@ tt_status tt_child_call(tt_child *child, uint16_t type, const tt_buf *request, i
     }
     tt_port_close(child->control);
     child->control = NULL;
-    return describe_death(child, err);
+    return describe_death(child, reply->message.late, err);
 }
 
 static tt_status host_connect(tt_child *host, uint32_t capabilities, int fd, uint32_t *connection,

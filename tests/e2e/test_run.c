@@ -224,7 +224,7 @@ START_TEST(an_attack_that_crashes_is_listed_and_the_others_are_scored)
     has("rogue on target: measuring on target: attack rogue, measuring: killed by signal 6");
     has("its messages are in ");
     has("  loss  ");
-    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: hang}\n", "limits.answer_s=0.5", "hang"), 1);
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: hang}\n", "limits.answer_s=3", "hang"), 1);
     has("gave no answer within its time limit");
     ck_assert_int_eq(run("  loss: {}\n  rogue: {how: nan}\n", "", "nan"), 1);
     has("feature x of sample");
