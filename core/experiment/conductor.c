@@ -17,6 +17,7 @@ struct tt_conductor {
     const tt_spec *spec;
     tt_launch launch;
     tt_describer *describer;
+    tt_prepare_cache *cache; /* NULL: the run's own */
     tt_arena *arena;
     char *dir, *store, *log;
     int lock_fd;
@@ -83,19 +84,18 @@ static tt_status note_session(tt_conductor *c, tt_error *err)
     return s;
 }
 
-tt_status tt_conductor_create(const tt_spec *spec, const tt_launch *launch, tt_describer *describer,
-                              const char *dir, tt_conductor **out, tt_error *err)
+static tt_status create(const tt_spec *spec, const tt_launch *launch, const char *dir, const char *store,
+                        tt_conductor **out, tt_error *err)
 {
     tt_conductor *c = tt_alloc_zero(sizeof *c);
     if (!c) return no_memory(err);
     c->spec = spec;
     c->launch = *launch;
-    c->describer = describer;
     c->lock_fd = -1;
     c->start_s = now_s();
     c->arena = tt_arena_create(0);
     c->dir = tt_strdup(dir);
-    c->store = tt_path_join(dir, "store");
+    c->store = store ? tt_strdup(store) : tt_path_join(dir, "store");
     c->log = tt_path_join(dir, "log");
     tt_status s = c->arena && c->dir && c->store && c->log ? TT_OK : no_memory(err);
     if (!s) s = tt_dir_create(c->store, err);
@@ -109,6 +109,23 @@ tt_status tt_conductor_create(const tt_spec *spec, const tt_launch *launch, tt_d
     c->launch.log_dir = c->log;
     *out = c;
     return TT_OK;
+}
+
+tt_status tt_conductor_create(const tt_spec *spec, const tt_launch *launch, tt_describer *describer,
+                              const char *dir, tt_conductor **c, tt_error *err)
+{
+    tt_status s = create(spec, launch, dir, NULL, c, err);
+    if (!s) (*c)->describer = describer;
+    return s;
+}
+
+tt_status tt_conductor_create_shared(const tt_spec *spec, const tt_launch *launch, const char *dir,
+                                     const char *store, tt_prepare_cache *cache, tt_conductor **c,
+                                     tt_error *err)
+{
+    tt_status s = create(spec, launch, dir, store, c, err);
+    if (!s) (*c)->cache = cache;
+    return s;
 }
 
 void tt_conductor_destroy(tt_conductor *c)
@@ -350,7 +367,8 @@ static tt_status write_all(tt_conductor *c, tt_error *err)
 tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err)
 {
     *failures = 0;
-    tt_status s = tt_prepare(c->spec, &c->launch, c->describer, c->store, &c->p, err);
+    tt_status s = c->cache ? tt_prepare_with(c->spec, c->cache, c->store, &c->p, err)
+                           : tt_prepare(c->spec, &c->launch, c->describer, c->store, &c->p, err);
     if (!s) s = list_artifacts(c, err);
     if (!s) s = open_steps(c, err);
     double measured_before_s = 0;

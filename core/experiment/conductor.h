@@ -9,6 +9,7 @@
 #ifndef TT_EXPERIMENT_CONDUCTOR_H
 #define TT_EXPERIMENT_CONDUCTOR_H
 
+#include "experiment/prepare.h"
 #include "experiment/results.h"
 #include "experiment/spec.h"
 #include "runtime/describe.h"
@@ -18,6 +19,10 @@ typedef struct tt_conductor tt_conductor;
 /* `launch` and `describer` must outlive the run; launch->log_dir is set by the run. */
 TT_API tt_status tt_conductor_create(const tt_spec *spec, const tt_launch *launch, tt_describer *describer,
                                      const char *dir, tt_conductor **c, tt_error *err);
+/* One run of several that share a store and what preparing asks; both outlive it. */
+TT_API tt_status tt_conductor_create_shared(const tt_spec *spec, const tt_launch *launch, const char *dir,
+                                            const char *store, tt_prepare_cache *cache, tt_conductor **c,
+                                            tt_error *err);
 TT_API void tt_conductor_destroy(tt_conductor *c); /* NULL is fine */
 
 /* Plans, measures what is left, scores, evaluates, writes. TT_ERR_INTERRUPTED: what was measured is kept, and

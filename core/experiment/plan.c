@@ -28,14 +28,11 @@ const tt_spec_model *tt_plan_role(const tt_spec *spec, size_t m, const char *rol
     return strcmp(role, "target") == 0 ? &spec->models[m] : tt_spec_model_of(spec, role);
 }
 
-/* ---- asking an attack ---- */
+/* ---- an attack's worker ---- */
 
-tt_status tt_plan_open_attack(const tt_spec *spec, const tt_launch *launch, size_t attack, const char *use,
-                              tt_child *worker, tt_error *err)
+static tt_status send_open(const tt_spec *spec, size_t attack, tt_child *worker, tt_error *err)
 {
     const tt_spec_attack *a = &spec->attacks[attack];
-    char name[64];
-    snprintf(name, sizeof name, "attack %.32s, %s", a->name, use);
     tt_buf params = {0}, request = {0};
     if (!tt_params_canonical(a->plugin.params, 0, false, &params)) {
         tt_buf_free(&params);
@@ -46,61 +43,35 @@ tt_status tt_plan_open_attack(const tt_spec *spec, const tt_launch *launch, size
     tt_put_u64(&request, spec->seed);
     tt_put_i32(&request, spec->threads);
     tt_buf_free(&params);
-    tt_status s = tt_child_start(launch, TT_CHILD_WORKER, name, worker, err);
     tt_reply reply;
-    if (!s) {
-        s = tt_child_call(worker, TT_MSG_WORKER_OPEN, &request, -1, &reply, err);
-        if (!s) tt_reply_free(&reply);
-        if (s) tt_child_stop(worker);
-    }
+    tt_status s = tt_child_call(worker, TT_MSG_WORKER_OPEN, &request, -1, &reply, err);
+    if (!s) tt_reply_free(&reply);
     tt_buf_free(&request);
     return s;
 }
 
-static const char *keep_text(tt_arena *arena, tt_reader *in)
+static void name_worker(const tt_spec *spec, size_t attack, const char *use, char name[64])
 {
-    const char *text = tt_get_text(in);
-    if (!text) return NULL;
-    char *kept = tt_arena_strdup(arena, text);
-    if (!kept) in->failed = true;
-    return kept;
+    snprintf(name, 64, "attack %.32s, %s", spec->attacks[attack].name, use);
 }
 
-static void read_plan(tt_arena *arena, tt_reader *in, tt_attack_plan *p)
+tt_status tt_plan_open_attack(const tt_spec *spec, const tt_launch *launch, size_t attack, const char *use,
+                              tt_child *worker, tt_error *err)
 {
-    *p = (tt_attack_plan){.size = sizeof *p, .n_roles = tt_get_u32(in)};
-    if (p->n_roles > TT_ATTACK_MAX_ROLES) in->failed = true;
-    for (uint32_t i = 0; i < p->n_roles && !in->failed; i++) {
-        p->roles[i].role = keep_text(arena, in);
-        p->roles[i].capabilities = tt_get_u32(in);
-    }
-    p->needs_captions = tt_get_u8(in);
-    p->can_fit = tt_get_u8(in);
-    p->n_columns = tt_get_count(in, 8);
-    const char **columns = tt_arena_alloc_array(arena, p->n_columns, sizeof *columns);
-    if (!columns) in->failed = true;
-    for (uint32_t i = 0; i < p->n_columns && !in->failed; i++)
-        columns[i] = keep_text(arena, in);
-    p->columns = columns;
-    p->paper_reduction = keep_text(arena, in);
-    p->predictions = tt_get_u32(in);
-    p->measure_identity = keep_text(arena, in);
-}
-
-static tt_status ask_plan(const tt_spec *spec, const tt_launch *launch, size_t attack, tt_plan *plan,
-                          tt_error *err)
-{
-    tt_child worker;
-    tt_status s = tt_plan_open_attack(spec, launch, attack, "planning", &worker, err);
+    char name[64];
+    name_worker(spec, attack, use, name);
+    tt_status s = tt_child_start(launch, TT_CHILD_WORKER, name, worker, err);
     if (s) return s;
-    tt_reply reply;
-    s = tt_child_call(&worker, TT_MSG_WORKER_PLAN, NULL, -1, &reply, err);
-    if (!s) {
-        read_plan(plan->arena, &reply.in, &plan->attacks[attack]);
-        s = tt_reply_end(&reply, err);
-    }
-    tt_child_stop(&worker);
+    s = send_open(spec, attack, worker, err);
+    if (s) tt_child_stop(worker);
     return s;
+}
+
+tt_status tt_plan_reopen_attack(const tt_spec *spec, size_t attack, const char *use, tt_child *worker,
+                                tt_error *err)
+{
+    name_worker(spec, attack, use, worker->name);
+    return send_open(spec, attack, worker, err);
 }
 
 /* ---- checks ---- */
@@ -179,6 +150,20 @@ static void add_steps(const tt_spec *spec, tt_plan *plan, size_t attack)
 
 tt_status tt_plan_make(const tt_spec *spec, const tt_launch *launch, tt_plan *plan, tt_error *err)
 {
+    tt_planner *planner = tt_planner_create(launch);
+    *plan = (tt_plan){0};
+    tt_status s = planner ? tt_plan_make_with(spec, planner, plan, err)
+                          : tt_fail(err, TT_ERR_MEMORY, "out of memory for a plan");
+    if (planner) tt_planner_rest(planner);
+    if (s)
+        tt_planner_destroy(planner);
+    else
+        plan->own_planner = planner;
+    return s;
+}
+
+tt_status tt_plan_make_with(const tt_spec *spec, tt_planner *planner, tt_plan *plan, tt_error *err)
+{
     *plan = (tt_plan){.arena = tt_arena_create(0)};
     size_t most = spec->n_attacks * spec->n_models;
     if (plan->arena) {
@@ -190,7 +175,7 @@ tt_status tt_plan_make(const tt_spec *spec, const tt_launch *launch, tt_plan *pl
     if (!plan->arena || !plan->attacks || !plan->measures || !plan->scores)
         s = tt_fail(err, TT_ERR_MEMORY, "out of memory for a plan");
     for (size_t i = 0; i < spec->n_attacks && !s; i++) {
-        s = ask_plan(spec, launch, i, plan, err);
+        s = tt_planner_ask(planner, spec, i, &plan->attacks[i], err);
         if (!s) s = check_attack(spec, i, plan, err);
         if (!s) add_steps(spec, plan, i);
     }
@@ -201,6 +186,7 @@ tt_status tt_plan_make(const tt_spec *spec, const tt_launch *launch, tt_plan *pl
 void tt_plan_free(tt_plan *plan)
 {
     tt_arena_destroy(plan->arena);
+    tt_planner_destroy(plan->own_planner);
     *plan = (tt_plan){0};
 }
 

@@ -3,6 +3,7 @@
 #ifndef TT_EXPERIMENT_PLAN_H
 #define TT_EXPERIMENT_PLAN_H
 
+#include "experiment/planner.h"
 #include "experiment/spec.h"
 #include "runtime/describe.h"
 
@@ -27,11 +28,14 @@ typedef struct tt_plan {
     size_t n_measures;
     tt_plan_score *scores;
     size_t n_scores;
+    tt_planner *own_planner; /* of tt_plan_make */
 } tt_plan;
 
 /* Asks a worker for each attack's plan. TT_ERR_REFUSED: an attack needs access that threat_model does not
  * grant, or captions that it withholds. */
 TT_API tt_status tt_plan_make(const tt_spec *spec, const tt_launch *launch, tt_plan *plan, tt_error *err);
+/* The same with a planner of the caller's, which must outlive the plan: for many plans. */
+TT_API tt_status tt_plan_make_with(const tt_spec *spec, tt_planner *planner, tt_plan *plan, tt_error *err);
 TT_API void tt_plan_free(tt_plan *plan);
 
 /* The model that takes `role` when attack a is measured on models[m]; NULL: the spec has none. */
@@ -46,5 +50,9 @@ TT_API void tt_capabilities_text(uint32_t capabilities, char *out, size_t size);
 /* A worker with one of the spec's attacks open. */
 TT_API tt_status tt_plan_open_attack(const tt_spec *spec, const tt_launch *launch, size_t attack,
                                      const char *use, tt_child *worker, tt_error *err);
+/* The same in a worker that has no model and is kept: what was open in it is closed. The worker is the
+ * caller's to stop, also after a failure. */
+TT_API tt_status tt_plan_reopen_attack(const tt_spec *spec, size_t attack, const char *use, tt_child *worker,
+                                       tt_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 #include "experiment/prepare.h"
 #include "base/file.h"
-#include "plugin/params.h"
+#include "experiment/prepare_cache.h"
 
 #include <string.h>
 
@@ -19,26 +19,19 @@ static void mark_used(tt_prepared *p)
     }
 }
 
-static tt_status digest_models(tt_prepared *p, tt_describer *describer, tt_error *err)
+static tt_status digest_models(tt_prepared *p, tt_error *err)
 {
     const tt_spec *spec = p->spec;
-    for (size_t m = 0; m < spec->n_models; m++) {
+    tt_status s = TT_OK;
+    for (size_t m = 0; m < spec->n_models && !s; m++) {
         if (!p->used[m]) continue;
-        const tt_spec_plugin *plugin = &spec->models[m].plugin;
-        tt_buf params = {0};
-        char hex[65];
-        tt_status s = tt_params_canonical(plugin->params, 0, false, &params)
-                          ? tt_describe_target(describer, plugin->info->name, params.data, hex, err)
-                          : no_memory(err);
-        tt_buf_free(&params);
-        if (s) return tt_fail_in(err, "models.%s", spec->models[m].role);
-        p->model_digests[m] = tt_arena_strdup(p->arena, hex);
-        if (!p->model_digests[m]) return no_memory(err);
+        s = tt_cached_digest(p->cache, &spec->models[m].plugin, &p->model_digests[m], err);
+        if (s) tt_fail_in(err, "models.%s", spec->models[m].role);
     }
-    return TT_OK;
+    return s;
 }
 
-static tt_status load_samples(tt_prepared *p, const tt_launch *launch, tt_error *err)
+static tt_status load_samples(tt_prepared *p, tt_error *err)
 {
     const tt_spec *spec = p->spec;
     bool needs_captions = false;
@@ -50,7 +43,8 @@ static tt_status load_samples(tt_prepared *p, const tt_launch *launch, tt_error 
     if (!measured || !p->data_artifacts) return no_memory(err);
     for (size_t i = 0; i < p->plan.n_measures; i++)
         measured[p->plan.measures[i].model] = true;
-    tt_status s = tt_samples_load(spec, launch, p->store, measured, needs_captions, &p->samples, err);
+    tt_status s = tt_cached_samples_take(p->cache, spec, p->store, measured, needs_captions, &p->held, err);
+    if (!s) p->samples = *tt_cached_samples_of(p->held);
     for (size_t d = 0; d < spec->n_data && !s; d++) {
         if (p->samples.manifests[d].n == 0) continue;
         char *dir = tt_samples_manifest_dir(spec, &spec->data[d], p->store);
@@ -101,23 +95,34 @@ static tt_status identify_scores(tt_prepared *p, tt_error *err)
     return s;
 }
 
-tt_status tt_prepare(const tt_spec *spec, const tt_launch *launch, tt_describer *describer, const char *store,
-                     tt_prepared *p, tt_error *err)
+tt_status tt_prepare_with(const tt_spec *spec, tt_prepare_cache *cache, const char *store, tt_prepared *p,
+                          tt_error *err)
 {
-    *p = (tt_prepared){.spec = spec, .store = store, .arena = tt_arena_create(0)};
-    tt_status s = p->arena ? tt_plan_make(spec, launch, &p->plan, err) : no_memory(err);
+    *p = (tt_prepared){.spec = spec, .store = store, .arena = tt_arena_create(0), .cache = cache};
+    tt_planner *planner = tt_prepare_cache_planner(cache);
+    tt_status s = p->arena ? tt_plan_make_with(spec, planner, &p->plan, err) : no_memory(err);
     if (s) return s;
     p->used = tt_arena_alloc_array(p->arena, spec->n_models, sizeof *p->used);
     p->model_digests = tt_arena_alloc_array(p->arena, spec->n_models, sizeof(char *));
     if (!p->used || !p->model_digests) return no_memory(err);
     mark_used(p);
-    s = digest_models(p, describer, err);
-    if (!s)
-        s = tt_describe_backend(describer, spec->backend.info->name, spec->threads, spec->device_index,
-                                &p->environment, err);
-    if (!s) s = load_samples(p, launch, err);
+    s = digest_models(p, err);
+    if (!s) s = tt_cached_environment(cache, spec, &p->environment, err);
+    if (!s) s = load_samples(p, err);
     if (!s) s = identify_steps(p, err);
     return s ? s : identify_scores(p, err);
+}
+
+tt_status tt_prepare(const tt_spec *spec, const tt_launch *launch, tt_describer *describer, const char *store,
+                     tt_prepared *p, tt_error *err)
+{
+    tt_prepare_cache *cache = tt_prepare_cache_create(launch, describer);
+    *p = (tt_prepared){0};
+    if (!cache) return no_memory(err);
+    tt_status s = tt_prepare_with(spec, cache, store, p, err);
+    tt_planner_rest(tt_prepare_cache_planner(cache)); /* no process stays that has nothing to do */
+    p->own_cache = cache;
+    return s;
 }
 
 void tt_prepared_free(tt_prepared *p)
@@ -126,8 +131,9 @@ void tt_prepared_free(tt_prepared *p)
         tt_step_free(&p->steps[i]);
     for (size_t i = 0; p->scores && i < p->plan.n_scores; i++)
         tt_free(p->scores[i].description);
-    tt_samples_free(&p->samples);
+    tt_cached_samples_give(p->held);
     tt_plan_free(&p->plan);
     tt_arena_destroy(p->arena);
+    tt_prepare_cache_destroy(p->own_cache);
     *p = (tt_prepared){0};
 }

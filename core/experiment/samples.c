@@ -96,13 +96,16 @@ static tt_status build(const tt_spec *spec, const tt_spec_data *data, const tt_l
 }
 
 static tt_status load_manifest(const tt_spec *spec, const tt_spec_data *data, const tt_launch *launch,
-                               const char *store, tt_manifest *manifest, tt_error *err)
+                               const char *store, tt_string_map *fresh, tt_manifest *manifest, tt_error *err)
 {
     char *dir = tt_samples_manifest_dir(spec, data, store);
     char *file = dir ? tt_path_join(dir, "manifest.jsonl") : NULL;
     tt_status s = file ? TT_OK : no_memory(err);
-    if (!s && (reads_files(data) || !tt_file_exists(file))) s = build(spec, data, launch, dir, err);
+    bool sound = !s && fresh && tt_string_map_has(fresh, dir);
+    if (!s && ((reads_files(data) && !sound) || !tt_file_exists(file)))
+        s = build(spec, data, launch, dir, err);
     if (!s) s = tt_manifest_load(dir, manifest, err);
+    if (!s && fresh && !sound && !tt_string_map_put(fresh, dir, NULL)) s = no_memory(err);
     tt_free(file);
     tt_free(dir);
     return s;
@@ -295,7 +298,7 @@ static tt_status list_all(tt_samples *s, tt_error *err)
 }
 
 tt_status tt_samples_load(const tt_spec *spec, const tt_launch *launch, const char *store, const bool *used,
-                          bool needs_captions, tt_samples *samples, tt_error *err)
+                          bool needs_captions, tt_string_map *fresh, tt_samples *samples, tt_error *err)
 {
     *samples = (tt_samples){.n_data = spec->n_data, .n_models = spec->n_models};
     samples->manifests = tt_alloc_zero(spec->n_data * sizeof *samples->manifests);
@@ -306,7 +309,8 @@ tt_status tt_samples_load(const tt_spec *spec, const tt_launch *launch, const ch
         for (size_t m = 0; m < spec->n_models; m++)
             needed |= used[m] && (spec->models[m].members.data == &spec->data[d] ||
                                   spec->models[m].nonmembers.data == &spec->data[d]);
-        if (needed) s = load_manifest(spec, &spec->data[d], launch, store, &samples->manifests[d], err);
+        if (needed)
+            s = load_manifest(spec, &spec->data[d], launch, store, fresh, &samples->manifests[d], err);
     }
     for (size_t m = 0; m < spec->n_models && !s; m++) {
         if (!used[m]) continue;

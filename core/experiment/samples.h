@@ -3,6 +3,7 @@
 #ifndef TT_EXPERIMENT_SAMPLES_H
 #define TT_EXPERIMENT_SAMPLES_H
 
+#include "base/string_map.h"
 #include "experiment/spec.h"
 #include "runtime/manifest.h"
 #include "runtime/spawn.h"
@@ -32,9 +33,11 @@ typedef struct tt_samples {
 
 /* used[m]: is anything measured on spec->models[m]? Only data sets that these need are built. Refuses images
  * that are member and non-member of one model, or in two data sets of its members and non-members at once;
- * and a caption that is missing where captions are known and `needs_captions`. */
+ * and a caption that is missing where captions are known and `needs_captions`. `fresh` has the manifests that
+ * were built or found sound in this process, which are not built again; NULL: each is asked for. */
 TT_API tt_status tt_samples_load(const tt_spec *spec, const tt_launch *launch, const char *store,
-                                 const bool *used, bool needs_captions, tt_samples *samples, tt_error *err);
+                                 const bool *used, bool needs_captions, tt_string_map *fresh,
+                                 tt_samples *samples, tt_error *err);
 /* The folder of a data set's manifest, whether it is there or not; tt_free. NULL: out of memory. */
 TT_API char *tt_samples_manifest_dir(const tt_spec *spec, const tt_spec_data *data, const char *store);
 TT_API void tt_samples_free(tt_samples *samples);

@@ -24,7 +24,7 @@ enum tt_message_type {
     TT_MSG_MODEL_RELEASE,
     TT_MSG_MODEL_ENCODE_CROP,
     /* conductor → worker */
-    TT_MSG_WORKER_OPEN = 64, /* create the attack */
+    TT_MSG_WORKER_OPEN = 64, /* create the attack; again, in place of the first, while it has no model */
     TT_MSG_WORKER_PLAN,
     TT_MSG_WORKER_MODEL, /* a model handle; its channel comes along */
     TT_MSG_WORKER_MEASURE,

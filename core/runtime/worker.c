@@ -40,14 +40,22 @@ tt_worker *tt_worker_create(const char *const *plugin_dirs, size_t n)
     return w;
 }
 
+static void close_attack(tt_worker *w)
+{
+    if (w->attack) w->plugin->destroy(w->attack);
+    tt_params_free(w->params);
+    w->attack = NULL;
+    w->params = NULL;
+    w->plan = (tt_attack_plan){0};
+}
+
 void tt_worker_destroy(tt_worker *w)
 {
     if (!w) return;
     for (uint32_t i = 0; i < w->n_models; i++)
         tt_model_client_destroy(w->models[i]);
     tt_port_close(w->next_model);
-    if (w->attack) w->plugin->destroy(w->attack);
-    tt_params_free(w->params);
+    close_attack(w);
     tt_registry_close(w->registry);
     for (size_t i = 0; i < w->n_plugin_dirs; i++)
         tt_free(w->plugin_dirs[i]);
@@ -83,8 +91,9 @@ static tt_status open_attack(tt_worker *w, tt_reader *in, tt_error *err)
     const char *name = tt_get_text(in), *params = tt_get_text(in);
     w->seed = tt_get_u64(in);
     int threads = tt_get_i32(in);
-    if (!tt_reader_done(in) || !name || !params || w->attack)
+    if (!tt_reader_done(in) || !name || !params || w->n_models)
         return tt_fail(err, TT_ERR_FORMAT, "a malformed request to open an attack");
+    close_attack(w);
     tt_status s = open_registry(w, err);
     const tt_registered *found;
     if (!s) s = tt_registry_find(w->registry, TT_KIND_ATTACK, name, &found, err);
