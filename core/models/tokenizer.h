@@ -25,5 +25,9 @@ TT_API tt_status tt_tokenizer_body(const tt_tokenizer *tokenizer, const char *te
 /* bos + at most length−2 ids + eos + padding, for text made of pieces; ids [length]. */
 TT_API tt_status tt_tokenizer_encode(const tt_tokenizer *tokenizer, const tt_text *text,
                                      bool literal_specials, int32_t *ids, tt_error *err);
+/* Where the pieces of a text lie among the `length` tokens that encode makes of it (bos first): piece k has
+ * tokens first[k] up to but without first[k+1]; first [n_pieces + 1]. */
+TT_API tt_status tt_tokenizer_spans(const tt_tokenizer *tokenizer, const tt_text *text, bool literal_specials,
+                                    uint32_t length, uint32_t *first, tt_error *err);
 
 #endif

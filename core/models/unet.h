@@ -46,4 +46,16 @@ TT_API tt_status tt_unet_forward(tt_unet *unet, int n, int height, int width, co
                                  const float *timesteps, tt_unet_text *const *texts, float *outputs,
                                  tt_error *err);
 
+/* Cross-attention maps of a batch: for every sample and token, the softmax probabilities summed over heads
+ * and over all cross-attention layers, each layer's map resized to height × width (bicubic, as PyTorch's
+ * interpolate). */
+typedef struct tt_unet_maps {
+    int tokens, height, width;
+    float *sum; /* [n][tokens][height][width]; forward passes add to it */
+} tt_unet_maps;
+/* tt_unet_forward, with the same outputs bit for bit, that adds to the maps too. */
+TT_API tt_status tt_unet_forward_maps(tt_unet *unet, int n, int height, int width, const float *inputs,
+                                      const float *timesteps, tt_unet_text *const *texts, float *outputs,
+                                      const tt_unet_maps *maps, tt_error *err);
+
 #endif

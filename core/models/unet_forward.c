@@ -57,7 +57,8 @@ typedef struct pass {
     tt_unet *u;
     tt_device *device;
     tt_unet_text *const *texts;
-    tt_value time; /* silu of the time embedding, [B, 4·first] */
+    const tt_unet_maps *maps; /* NULL: not wanted */
+    tt_value time;            /* silu of the time embedding, [B, 4·first] */
     tt_value h;
     tt_value *skips;
     int n_skips;
@@ -112,7 +113,7 @@ static tt_status run_layer(pass *p, const tt_unet_layer *layer, tt_error *err)
     tt_status status = tt_resnet_apply(p->device, &layer->resnet, &p->h, &p->time.t, &y, err);
     if (!status) tt_value_move(&p->h, &y);
     if (status || !layer->attention.n_blocks) return status;
-    status = tt_transformer_apply(p->device, &layer->attention, &p->h, p->texts, &y, err);
+    status = tt_transformer_apply(p->device, &layer->attention, &p->h, p->texts, p->maps, &y, err);
     if (!status) tt_value_move(&p->h, &y);
     return status;
 }
@@ -226,12 +227,13 @@ static tt_status check_arguments(const tt_unet *u, int n, int height, int width,
     return TT_OK;
 }
 
-tt_status tt_unet_forward(tt_unet *u, int n, int height, int width, const float *inputs,
-                          const float *timesteps, tt_unet_text *const *texts, float *outputs, tt_error *err)
+tt_status tt_unet_forward_maps(tt_unet *u, int n, int height, int width, const float *inputs,
+                               const float *timesteps, tt_unet_text *const *texts, float *outputs,
+                               const tt_unet_maps *maps, tt_error *err)
 {
     tt_status status = check_arguments(u, n, height, width, texts, err);
     if (status) return status;
-    pass p = {.u = u, .device = u->device, .texts = texts};
+    pass p = {.u = u, .device = u->device, .texts = texts, .maps = maps};
     p.skips = tt_alloc_array((size_t)count_skips(&u->config), sizeof *p.skips);
     if (!p.skips) return tt_fail(err, TT_ERR_MEMORY, "UNet: out of memory");
     status = embed_time(&p, n, timesteps, err);
@@ -246,4 +248,10 @@ tt_status tt_unet_forward(tt_unet *u, int n, int height, int width, const float 
         tt_value_free(&p.skips[--p.n_skips]);
     tt_free(p.skips);
     return status;
+}
+
+tt_status tt_unet_forward(tt_unet *u, int n, int height, int width, const float *inputs,
+                          const float *timesteps, tt_unet_text *const *texts, float *outputs, tt_error *err)
+{
+    return tt_unet_forward_maps(u, n, height, width, inputs, timesteps, texts, outputs, NULL, err);
 }

@@ -69,8 +69,14 @@ tt_status tt_transformer_load(const tt_loader *l, tt_transformer *x, const char 
                               int heads, int n_blocks, int groups, int cross_width, int *next_site,
                               tt_error *err);
 void tt_transformer_unload(tt_device *device, tt_transformer *x);
-/* h [B,H,W,C] is consumed; y is fresh. texts: one for each of the B samples. */
+/* h [B,H,W,C] is consumed; y is fresh. texts: one for each of the B samples. maps: cross-attention's are
+ * added to them; NULL: not wanted. */
 TT_API tt_status tt_transformer_apply(tt_device *device, const tt_transformer *x, tt_value *h,
-                                      tt_unet_text *const *texts, tt_value *y, tt_error *err);
+                                      tt_unet_text *const *texts, const tt_unet_maps *maps, tt_value *y,
+                                      tt_error *err);
+
+/* unet_maps.c: q [B,length,C] of a layer of height × width against each sample's keys k [1,tokens,C] */
+tt_status tt_unet_maps_add(tt_device *device, const tt_unet_maps *m, const tt_tensor *q,
+                           const tt_tensor *const *k, int heads, int height, int width, tt_error *err);
 
 #endif

@@ -114,9 +114,15 @@ static tt_status apply_self(tt_device *device, const tt_unet_block *b, int heads
     return status;
 }
 
+/* Where a layer's maps go, and its size. */
+typedef struct map_request {
+    const tt_unet_maps *maps; /* NULL: not wanted */
+    int height, width;
+} map_request;
+
 /* h + O2(attn(Q n, K c, V c)), n = LN2(h): each sample against its own text */
 static tt_status apply_cross(tt_device *device, const tt_unet_block *b, int heads, tt_unet_text *const *texts,
-                             tt_value *h, tt_error *err)
+                             const map_request *maps, tt_value *h, tt_error *err)
 {
     tt_value n = {0}, q = {0}, a = {0}, y = {0};
     int batch = (int)h->t.shape[0];
@@ -129,6 +135,8 @@ static tt_status apply_cross(tt_device *device, const tt_unet_block *b, int head
     tt_status status = tt_value_norm(device, &b->norm2, &h->t, &n, err);
     if (!status) status = tt_value_linear(device, &b->cross_q, &n.t, NULL, &q, err);
     tt_value_free(&n);
+    if (!status && maps->maps)
+        status = tt_unet_maps_add(device, maps->maps, &q.t, k, heads, maps->height, maps->width, err);
     if (!status) status = tt_value_attention(device, &q.t, k, v, batch, heads, false, &a, err);
     tt_value_free(&q);
     if (!status) status = tt_value_linear(device, &b->cross_out, &a.t, &h->t, &y, err);
@@ -154,10 +162,12 @@ static tt_status apply_feed(tt_device *device, const tt_unet_block *b, tt_value 
 }
 
 tt_status tt_transformer_apply(tt_device *device, const tt_transformer *x, tt_value *h,
-                               tt_unet_text *const *texts, tt_value *y, tt_error *err)
+                               tt_unet_text *const *texts, const tt_unet_maps *maps, tt_value *y,
+                               tt_error *err)
 {
     tt_value n = {0}, t = {0};
     const int64_t height = h->t.shape[1], width = h->t.shape[2];
+    const map_request request = {maps, (int)height, (int)width};
     const tt_tensor residual = tt_as_tokens(&h->t);
     *y = (tt_value){0};
     tt_status status = tt_value_norm(device, &x->norm, &h->t, &n, err);
@@ -168,7 +178,7 @@ tt_status tt_transformer_apply(tt_device *device, const tt_transformer *x, tt_va
     tt_value_free(&n);
     for (int i = 0; i < x->n_blocks && !status; i++) {
         status = apply_self(device, &x->blocks[i], x->heads, &t, err);
-        if (!status) status = apply_cross(device, &x->blocks[i], x->heads, texts, &t, err);
+        if (!status) status = apply_cross(device, &x->blocks[i], x->heads, texts, &request, &t, err);
         if (!status) status = apply_feed(device, &x->blocks[i], &t, err);
     }
     if (!status) status = tt_value_linear(device, &x->proj_out, &t.t, &residual, y, err);

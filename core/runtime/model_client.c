@@ -61,8 +61,9 @@ static tt_status client_text(tt_model *m, uint32_t n, const tt_text *texts, tt_h
     return ask_handles(m, TT_MSG_MODEL_TEXT, &out, n, conditions, err);
 }
 
-static tt_status client_predict(tt_model *m, uint32_t n, const tt_predict *requests, tt_prediction *results,
-                                tt_error *err)
+/* maps: NULL for predict */
+static tt_status ask_predictions(tt_model *m, uint32_t n, const tt_predict *requests, tt_prediction *results,
+                                 tt_handle *maps, tt_error *err)
 {
     tt_buf out = {0};
     tt_put_u32(&out, n);
@@ -77,14 +78,28 @@ static tt_status client_predict(tt_model *m, uint32_t n, const tt_predict *reque
         tt_put_u8(&out, r->alpha_bar_f32);
     }
     tt_reply reply;
-    tt_status s = tt_port_call(client_of(m)->port, TT_MSG_MODEL_PREDICT, &out, -1, &reply, err);
+    tt_status s = tt_port_call(client_of(m)->port, maps ? TT_MSG_MODEL_ATTEND : TT_MSG_MODEL_PREDICT, &out,
+                               -1, &reply, err);
     tt_buf_free(&out);
     if (s) return s;
     for (uint32_t i = 0; i < n; i++) {
         results[i].loss = tt_get_f64(&reply.in);
         results[i].prediction = tt_get_u64(&reply.in);
+        if (maps) maps[i] = tt_get_u64(&reply.in);
     }
     return tt_reply_end(&reply, err);
+}
+
+static tt_status client_predict(tt_model *m, uint32_t n, const tt_predict *requests, tt_prediction *results,
+                                tt_error *err)
+{
+    return ask_predictions(m, n, requests, results, NULL, err);
+}
+
+static tt_status client_attend(tt_model *m, uint32_t n, const tt_predict *requests, tt_prediction *results,
+                               tt_handle *maps, tt_error *err)
+{
+    return ask_predictions(m, n, requests, results, maps, err);
 }
 
 static tt_status client_decode(tt_model *m, uint32_t n, const tt_handle *latents, tt_handle *images,
@@ -122,23 +137,55 @@ static tt_status client_put(tt_model *m, uint32_t channels, uint32_t height, uin
     return ask_handles(m, TT_MSG_MODEL_PUT, &out, 1, latent, err);
 }
 
+static tt_status client_put_condition(tt_model *m, const float *values, size_t n_values, tt_handle *condition,
+                                      tt_error *err)
+{
+    tt_buf out = {0};
+    tt_put_bytes(&out, values, n_values * sizeof *values);
+    return ask_handles(m, TT_MSG_MODEL_PUT_CONDITION, &out, 1, condition, err);
+}
+
+/* Sends `request` (freed here) and reads bytes of a size that is known. */
+static tt_status ask_values(tt_model *m, uint16_t type, tt_buf *request, void *values, size_t size,
+                            const char *what, tt_error *err)
+{
+    tt_reply reply;
+    tt_status s = tt_port_call(client_of(m)->port, type, request, -1, &reply, err);
+    tt_buf_free(request);
+    if (s) return s;
+    size_t bytes;
+    const void *data = tt_get_bytes(&reply.in, &bytes);
+    if (bytes != size) {
+        tt_reply_free(&reply);
+        return tt_fail(err, TT_ERR_INVALID, "%s %zu values, not %zu", what, bytes / 4, size / 4);
+    }
+    if (bytes) memcpy(values, data, bytes);
+    return tt_reply_end(&reply, err);
+}
+
 static tt_status client_get(tt_model *m, tt_handle handle, float *values, size_t n_values, tt_error *err)
 {
     tt_buf out = {0};
     tt_put_u64(&out, handle);
-    tt_reply reply;
-    tt_status s = tt_port_call(client_of(m)->port, TT_MSG_MODEL_GET, &out, -1, &reply, err);
-    tt_buf_free(&out);
-    if (s) return s;
-    size_t bytes;
-    const void *data = tt_get_bytes(&reply.in, &bytes);
-    if (bytes != n_values * sizeof *values) {
-        tt_reply_free(&reply);
-        return tt_fail(err, TT_ERR_INVALID, "the handle names %zu values, not %zu", bytes / sizeof *values,
-                       n_values);
-    }
-    if (bytes) memcpy(values, data, bytes);
-    return tt_reply_end(&reply, err);
+    return ask_values(m, TT_MSG_MODEL_GET, &out, values, n_values * sizeof *values, "the handle names", err);
+}
+
+static tt_status client_spans(tt_model *m, const tt_text *text, uint32_t *first, tt_error *err)
+{
+    tt_buf out = {0};
+    tt_put_texts(&out, 1, text);
+    return ask_values(m, TT_MSG_MODEL_SPANS, &out, first, ((size_t)text->n_pieces + 1) * sizeof *first,
+                      "the spans have", err);
+}
+
+static tt_status client_noise(tt_model *m, uint64_t sample, const tt_noise *noise, float *values,
+                              size_t n_values, tt_error *err)
+{
+    tt_buf out = {0};
+    tt_put_u64(&out, sample);
+    tt_put_noise(&out, noise);
+    tt_put_u64(&out, n_values);
+    return ask_values(m, TT_MSG_MODEL_NOISE, &out, values, n_values * sizeof *values, "the noise has", err);
 }
 
 static tt_status client_release(tt_model *m, uint32_t n, const tt_handle *handles, tt_error *err)
@@ -194,6 +241,10 @@ static void fill_functions(tt_model *m)
     if (granted & TT_CAP_DECODE) m->decode = client_decode;
     if (granted & TT_CAP_GENERATE) m->generate = client_generate;
     if (granted & TT_CAP_VARY) m->vary = client_vary;
+    if (granted & TT_CAP_TEXT) m->put_condition = client_put_condition;
+    if (granted & TT_CAP_TEXT) m->spans = client_spans;
+    if (granted & TT_CAP_PREDICT) m->noise = client_noise;
+    if (granted & TT_CAP_PREDICT && granted & TT_CAP_ATTENTION) m->attend = client_attend;
     m->get = client_get;
     m->release = client_release;
 }

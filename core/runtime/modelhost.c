@@ -221,69 +221,6 @@ static tt_status put_info(const tt_modelhost *h, const tt_modelhost_connection *
     return TT_OK;
 }
 
-static tt_status put_latent(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
-                            tt_error *err)
-{
-    uint32_t channels = tt_get_u32(in), height = tt_get_u32(in), width = tt_get_u32(in);
-    size_t bytes;
-    const void *values = tt_get_bytes(in, &bytes);
-    if (!tt_reader_done(in)) return tt_fail(err, TT_ERR_FORMAT, "a malformed request to put");
-    if (channels != h->info.latent_channels || height != h->info.latent_height ||
-        width != h->info.latent_width || bytes != tt_modelhost_latent_size(h) * sizeof(float))
-        return tt_fail(err, TT_ERR_INVALID, "a latent of %ux%ux%u: the model's are %ux%ux%u", channels,
-                       height, width, h->info.latent_channels, h->info.latent_height, h->info.latent_width);
-    /* equal values are an equal thing, whoever puts them */
-    tt_digest identity = tt_sha256_of(values, bytes);
-    thing *t = tt_thing_find(h, THING_LATENT, &identity);
-    if (!t) {
-        t = tt_thing_add(h, THING_LATENT, &identity);
-        if (t) t->values = tt_alloc(bytes);
-        if (!t || !t->values) return tt_fail(err, TT_ERR_MEMORY, "out of memory for a latent");
-        memcpy(t->values, values, bytes);
-        t->n_values = bytes / sizeof(float);
-        t->channels = channels;
-        t->height = height;
-        t->width = width;
-    }
-    tt_handle handle = 0;
-    tt_status s = tt_handle_give(c, t, &handle, err);
-    tt_put_u64(out, handle);
-    return s;
-}
-
-/* What may be got: images by who may decode or generate, conditions by who may encode text, latents by who
- * may encode, predictions by who may predict. */
-static uint32_t gettable(uint32_t granted)
-{
-    uint32_t kinds = 0;
-    if (granted & (TT_CAP_GENERATE | TT_CAP_VARY | TT_CAP_DECODE)) kinds |= 1u << THING_IMAGE;
-    if (granted & TT_CAP_TEXT) kinds |= 1u << THING_CONDITION;
-    if (granted & TT_CAP_ENCODE) kinds |= 1u << THING_LATENT;
-    if (granted & TT_CAP_PREDICT) kinds |= 1u << THING_PREDICTION;
-    return kinds;
-}
-
-static tt_status get_values(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
-                            tt_error *err)
-{
-    tt_handle handle = tt_get_u64(in);
-    if (!tt_reader_done(in)) return tt_fail(err, TT_ERR_FORMAT, "a malformed request to get");
-    thing *t;
-    tt_status s = tt_handle_take(c, handle, gettable(c->granted), &t, err);
-    if (s) return s;
-    if (t->kind != THING_CONDITION) {
-        tt_put_bytes(out, t->values, t->n_values * sizeof(float));
-        return TT_OK;
-    }
-    size_t n = (size_t)h->info.text_tokens * h->info.text_width;
-    float *values = tt_alloc_array(n, sizeof *values);
-    if (!values) return tt_fail(err, TT_ERR_MEMORY, "out of memory for a condition");
-    s = h->target_plugin->condition_get(h->target, t->condition, values, n, err);
-    if (!s) tt_put_bytes(out, values, n * sizeof *values);
-    tt_free(values);
-    return s;
-}
-
 static tt_status release(tt_modelhost_connection *c, tt_reader *in, tt_error *err)
 {
     uint32_t n = tt_get_count(in, 8);
@@ -312,6 +249,10 @@ static const struct {
     {TT_MSG_MODEL_PUT, TT_CAP_PREDICT, "put"},
     {TT_MSG_MODEL_GET, 0, "get"},
     {TT_MSG_MODEL_RELEASE, 0, "release"},
+    {TT_MSG_MODEL_PUT_CONDITION, TT_CAP_TEXT, "text"},
+    {TT_MSG_MODEL_SPANS, TT_CAP_TEXT, "text"},
+    {TT_MSG_MODEL_NOISE, TT_CAP_PREDICT, "predict"},
+    {TT_MSG_MODEL_ATTEND, TT_CAP_PREDICT | TT_CAP_ATTENTION, "attention"},
 };
 
 static tt_status check_access(const tt_modelhost *h, const tt_modelhost_connection *c, uint16_t type,
@@ -350,16 +291,23 @@ tt_status tt_modelhost_request(void *host, void *connection, uint16_t type, tt_r
     case TT_MSG_MODEL_TEXT:
         return tt_modelhost_text(h, c, in, out, err);
     case TT_MSG_MODEL_PREDICT:
-        return tt_modelhost_predict(h, c, in, out, err);
+    case TT_MSG_MODEL_ATTEND:
+        return tt_modelhost_predict(h, c, type == TT_MSG_MODEL_ATTEND, in, out, err);
     case TT_MSG_MODEL_DECODE:
         return tt_modelhost_decode(h, c, in, out, err);
     case TT_MSG_MODEL_GENERATE:
     case TT_MSG_MODEL_VARY:
         return tt_modelhost_generate(h, c, type == TT_MSG_MODEL_VARY, in, out, err);
     case TT_MSG_MODEL_PUT:
-        return put_latent(h, c, in, out, err);
+        return tt_modelhost_put(h, c, in, out, err);
+    case TT_MSG_MODEL_PUT_CONDITION:
+        return tt_modelhost_put_condition(h, c, in, out, err);
     case TT_MSG_MODEL_GET:
-        return get_values(h, c, in, out, err);
+        return tt_modelhost_get(h, c, in, out, err);
+    case TT_MSG_MODEL_SPANS:
+        return tt_modelhost_spans(h, in, out, err);
+    case TT_MSG_MODEL_NOISE:
+        return tt_modelhost_noise(h, in, out, err);
     default:
         return release(c, in, err);
     }

@@ -8,7 +8,13 @@
 #include "runtime/protocol.h"
 #include "telltale/tensor.h"
 
-typedef enum thing_kind { THING_LATENT = 1, THING_CONDITION, THING_PREDICTION, THING_IMAGE } thing_kind;
+typedef enum thing_kind {
+    THING_LATENT = 1,
+    THING_CONDITION,
+    THING_PREDICTION,
+    THING_IMAGE,
+    THING_MAPS
+} thing_kind;
 
 /* A thing is what a handle names. `identity` says what it is by how it was made, so that the same thing asked
  * for twice in a batch is made once; things that were put by an attack get an identity of their own. */
@@ -30,6 +36,7 @@ typedef struct evaluation {
     tt_digest identity;
     double loss;
     thing *prediction; /* NULL: not kept */
+    thing *maps;       /* NULL: not asked for yet */
     bool computed;
     struct evaluation *next;
 } evaluation;
@@ -93,9 +100,18 @@ tt_status tt_modelhost_decode(tt_modelhost *h, tt_modelhost_connection *c, tt_re
                               tt_error *err);
 tt_status tt_modelhost_generate(tt_modelhost *h, tt_modelhost_connection *c, bool vary, tt_reader *in,
                                 tt_buf *out, tt_error *err);
-/* modelhost_predict.c */
-tt_status tt_modelhost_predict(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
-                               tt_error *err);
+/* modelhost_predict.c; attend: with attention maps */
+tt_status tt_modelhost_predict(tt_modelhost *h, tt_modelhost_connection *c, bool attend, tt_reader *in,
+                               tt_buf *out, tt_error *err);
+/* modelhost_values.c */
+tt_status tt_modelhost_put(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
+                           tt_error *err);
+tt_status tt_modelhost_put_condition(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
+                                     tt_error *err);
+tt_status tt_modelhost_get(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
+                           tt_error *err);
+tt_status tt_modelhost_spans(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);
+tt_status tt_modelhost_noise(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);
 
 /* wire forms shared with the client */
 void tt_put_generate(tt_buf *out, const tt_generate *g);

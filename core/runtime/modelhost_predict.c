@@ -101,8 +101,28 @@ static tt_status keep_prediction(tt_modelhost *h, request *r, const float *eps, 
     return TT_OK;
 }
 
+static size_t maps_size(const tt_modelhost *h)
+{
+    return (size_t)h->info.text_tokens * h->info.latent_height * h->info.latent_width;
+}
+
+static tt_status keep_maps(tt_modelhost *h, request *r, const float *maps, tt_error *err)
+{
+    size_t size = maps_size(h);
+    thing *t = tt_thing_add(h, THING_MAPS, &r->evaluation->identity);
+    if (t) t->values = tt_alloc_array(size, sizeof *t->values);
+    if (!t || !t->values) return tt_fail(err, TT_ERR_MEMORY, "out of memory for attention maps");
+    memcpy(t->values, maps, size * sizeof *maps);
+    t->n_values = size;
+    t->channels = h->info.text_tokens;
+    t->height = h->info.latent_height;
+    t->width = h->info.latent_width;
+    r->evaluation->maps = t;
+    return TT_OK;
+}
+
 typedef struct scratch {
-    float *inputs, *noise, *eps;
+    float *inputs, *noise, *eps, *maps; /* maps: NULL where none are wanted */
     int32_t *timesteps;
     void **conditions;
 } scratch;
@@ -117,29 +137,37 @@ static tt_status compute_chunk(tt_modelhost *h, request *const *jobs, uint32_t n
         w->timesteps[i] = r->timestep;
         w->conditions[i] = r->condition->condition;
     }
-    tt_status s =
-        h->target_plugin->predict(h->target, batch, w->inputs, w->timesteps, w->conditions, w->eps, err);
+    tt_status s = w->maps ? h->target_plugin->attend(h->target, batch, w->inputs, w->timesteps, w->conditions,
+                                                     w->eps, w->maps, err)
+                          : h->target_plugin->predict(h->target, batch, w->inputs, w->timesteps,
+                                                      w->conditions, w->eps, err);
     for (uint32_t i = 0; i < n && !s; i++) {
         request *r = jobs[i];
         r->evaluation->loss =
             r->noise.role ? mean_squared_error(w->noise + i * size, w->eps + i * size, size) : (double)NAN;
-        s = keep_prediction(h, r, w->eps + i * size, size, err);
+        if (!r->evaluation->prediction) s = keep_prediction(h, r, w->eps + i * size, size, err);
+        if (!s && w->maps && !r->evaluation->maps) s = keep_maps(h, r, w->maps + i * maps_size(h), err);
         r->evaluation->computed = !s;
     }
     return s;
 }
 
-static tt_status compute(tt_modelhost *h, request *const *jobs, uint32_t n, tt_error *err)
+static tt_status compute(tt_modelhost *h, request *const *jobs, uint32_t n, bool attend, tt_error *err)
 {
     if (n == 0) return TT_OK;
+    if (attend && !h->target_plugin->attend)
+        return tt_fail(err, TT_ERR_UNSUPPORTED, "this target does not give out its attention maps");
     uint32_t batch = h->info.batch > 0 ? h->info.batch : 1;
     size_t size = tt_modelhost_latent_size(h) * batch;
     scratch w = {
-        tt_alloc_array(size, sizeof(float)),   tt_alloc_array(size, sizeof(float)),
-        tt_alloc_array(size, sizeof(float)),   tt_alloc_array(batch, sizeof(int32_t)),
+        tt_alloc_array(size, sizeof(float)),
+        tt_alloc_array(size, sizeof(float)),
+        tt_alloc_array(size, sizeof(float)),
+        attend ? tt_alloc_array(maps_size(h) * batch, sizeof(float)) : NULL,
+        tt_alloc_array(batch, sizeof(int32_t)),
         tt_alloc_array(batch, sizeof(void *)),
     };
-    tt_status s = w.inputs && w.noise && w.eps && w.timesteps && w.conditions
+    tt_status s = w.inputs && w.noise && w.eps && w.timesteps && w.conditions && (w.maps || !attend)
                       ? TT_OK
                       : tt_fail(err, TT_ERR_MEMORY, "out of memory for %u predictions", batch);
     for (uint32_t at = 0; at < n && !s; at += batch)
@@ -147,13 +175,14 @@ static tt_status compute(tt_modelhost *h, request *const *jobs, uint32_t n, tt_e
     tt_free(w.inputs);
     tt_free(w.noise);
     tt_free(w.eps);
+    tt_free(w.maps);
     tt_free(w.timesteps);
     tt_free(w.conditions);
     return s;
 }
 
-static tt_status put_results(tt_modelhost_connection *c, const request *requests, uint32_t n, tt_buf *out,
-                             tt_error *err)
+static tt_status put_results(tt_modelhost_connection *c, const request *requests, uint32_t n, bool attend,
+                             tt_buf *out, tt_error *err)
 {
     for (uint32_t i = 0; i < n; i++) {
         tt_handle handle = 0;
@@ -163,12 +192,16 @@ static tt_status put_results(tt_modelhost_connection *c, const request *requests
         }
         tt_put_f64(out, requests[i].want & TT_WANT_LOSS ? requests[i].evaluation->loss : (double)NAN);
         tt_put_u64(out, handle);
+        if (!attend) continue;
+        tt_status s = tt_handle_give(c, requests[i].evaluation->maps, &handle, err);
+        if (s) return s;
+        tt_put_u64(out, handle);
     }
     return TT_OK;
 }
 
-tt_status tt_modelhost_predict(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
-                               tt_error *err)
+tt_status tt_modelhost_predict(tt_modelhost *h, tt_modelhost_connection *c, bool attend, tt_reader *in,
+                               tt_buf *out, tt_error *err)
 {
     uint32_t n = tt_get_count(in, 48), n_jobs = 0;
     request *requests = tt_alloc_array(n, sizeof *requests);
@@ -183,11 +216,12 @@ tt_status tt_modelhost_predict(tt_modelhost *h, tt_modelhost_connection *c, tt_r
         if (!requests[i].evaluation)
             s = tt_fail(err, TT_ERR_MEMORY, "out of memory for an evaluation");
         else if (is_new ||
-                 !requests[i].evaluation->computed) /* a failed call leaves uncomputed ones behind */
+                 !requests[i].evaluation->computed || /* a failed call leaves uncomputed ones behind */
+                 (attend && !requests[i].evaluation->maps))
             jobs[n_jobs++] = &requests[i];
     }
-    if (!s) s = compute(h, jobs, n_jobs, err);
-    if (!s) s = put_results(c, requests, n, out, err);
+    if (!s) s = compute(h, jobs, n_jobs, attend, err);
+    if (!s) s = put_results(c, requests, n, attend, out, err);
     if (!s) {
         c->meters.attributed.predictions += n;
         c->meters.executed.predictions += n_jobs;

@@ -293,6 +293,56 @@ static tt_status get(tt_model *m, tt_handle handle, float *values, size_t n_valu
     return TT_OK;
 }
 
+static tt_status put_condition(tt_model *m, const float *values, size_t n_values, tt_handle *condition,
+                               tt_error *err)
+{
+    practice *p = m->self;
+    tt_status s = grant(p, TT_CAP_TEXT, "put_condition", err);
+    if (!s && n_values != 1)
+        s = tt_fail(err, TT_ERR_INVALID, "put_condition: %zu values: this model's conditions have one",
+                    n_values);
+    if (!s) s = add_thing(p, THING_CONDITION, 1, condition, err);
+    if (s) return s;
+    p->things[*condition - 1].weight = (double)values[0];
+    p->things[*condition - 1].values[0] = values[0];
+    return TT_OK;
+}
+
+/* One token: every piece begins and ends before the end of the text. */
+static tt_status spans(tt_model *m, const tt_text *text, uint32_t *first, tt_error *err)
+{
+    tt_status s = grant(m->self, TT_CAP_TEXT, "spans", err);
+    for (uint32_t k = 0; k <= text->n_pieces && !s; k++)
+        first[k] = 0;
+    return s;
+}
+
+static tt_status noise_values(tt_model *m, uint64_t sample, const tt_noise *noise, float *values,
+                              size_t n_values, tt_error *err)
+{
+    practice *p = m->self;
+    tt_status s = grant(p, TT_CAP_PREDICT, "noise", err);
+    if (!s && !noise->role) s = tt_fail(err, TT_ERR_INVALID, "noise: give its role");
+    if (!s) s = check_noise(noise, err);
+    if (!s) keyed_floats(p, sample, noise, values, n_values);
+    return s;
+}
+
+/* Maps of one token, 2 × 2: how large the latent is there. */
+static tt_status attend(tt_model *m, uint32_t n, const tt_predict *requests, tt_prediction *results,
+                        tt_handle *maps, tt_error *err)
+{
+    practice *p = m->self;
+    tt_status s = grant(p, TT_CAP_ATTENTION, "attend", err);
+    if (!s) s = predict(m, n, requests, results, err);
+    for (uint32_t i = 0; i < n && !s; i++) {
+        s = add_thing(p, THING_LATENT, TT_PRACTICE_LATENT, &maps[i], err);
+        for (size_t k = 0; k < TT_PRACTICE_LATENT && !s; k++)
+            p->things[maps[i] - 1].values[k] = fabsf(p->things[requests[i].latent - 1].values[k]);
+    }
+    return s;
+}
+
 static tt_status release(tt_model *m, uint32_t n, const tt_handle *handles, tt_error *err)
 {
     practice *p = m->self;
@@ -357,6 +407,10 @@ tt_model *tt_practice_model_create(const char *role, uint32_t granted, uint64_t 
         .get = get,
         .release = release,
         .encode_crop = encode_crop,
+        .put_condition = put_condition,
+        .spans = spans,
+        .noise = noise_values,
+        .attend = attend,
     };
     return &p->model;
 }

@@ -12,7 +12,7 @@
 
 #define TT_PRACTICE_LATENT       4u /* elements: 1 × 2 × 2 */
 #define TT_PRACTICE_SIDE         8u /* pixels of an image's side */
-#define TT_PRACTICE_CAPABILITIES (TT_CAP_GREY_BOX)
+#define TT_PRACTICE_CAPABILITIES (TT_CAP_GREY_BOX | TT_CAP_ATTENTION)
 
 typedef struct tt_practice_meter {
     uint64_t encodes, texts, predict_calls, predictions, images;

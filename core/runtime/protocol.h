@@ -23,6 +23,10 @@ enum tt_message_type {
     TT_MSG_MODEL_GET,
     TT_MSG_MODEL_RELEASE,
     TT_MSG_MODEL_ENCODE_CROP,
+    TT_MSG_MODEL_PUT_CONDITION,
+    TT_MSG_MODEL_SPANS,
+    TT_MSG_MODEL_NOISE,
+    TT_MSG_MODEL_ATTEND,
     /* conductor → worker */
     TT_MSG_WORKER_OPEN = 64, /* create the attack; again, in place of the first, while it has no model */
     TT_MSG_WORKER_PLAN,

@@ -161,7 +161,7 @@ static void check_parts(tt_unet *unet)
     check_chw(&conv_in, d, &h.t);
     tt_ok(tt_resnet_apply(d, &unet->down[0].layers[0].resnet, &h, &time.t, &r, &err), &err);
     check_chw(&resnet, d, &r.t);
-    tt_ok(tt_transformer_apply(d, &unet->down[0].layers[0].attention, &r, &text, &y, &err), &err);
+    tt_ok(tt_transformer_apply(d, &unet->down[0].layers[0].attention, &r, &text, NULL, &y, &err), &err);
     check_chw(&attention, d, &y.t);
     tt_value_free(&x);
     tt_value_free(&y);

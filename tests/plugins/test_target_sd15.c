@@ -114,7 +114,7 @@ START_TEST(facts_come_from_the_configs)
     ck_assert_uint_eq(t.info.text_width, WIDTH);
     ck_assert_uint_eq(t.info.train_timesteps, 1000);
     ck_assert_int_eq(t.info.end_token, 513);
-    ck_assert_uint_eq(t.info.capabilities, TT_CAP_GREY_BOX);
+    ck_assert_uint_eq(t.info.capabilities, TT_CAP_GREY_BOX | TT_CAP_ATTENTION);
     ck_assert_double_eq_tol(t.info.alpha_bar[500], 0.276332498, 1e-6);
     ck_assert_double_eq(t.info.alpha_bar_f32[500], (double)0x1.1af6e8p-2f);
     tt_test_target_close(&t);

@@ -98,7 +98,7 @@ static void call(tt_child *child, uint16_t type, tt_buf *request)
 }
 
 /* ids in falling order: what an attack sees says nothing about the order of the samples */
-static uint64_t id_of(size_t i)
+uint64_t golden_id(size_t i)
 {
     return 1000 - 7 * i;
 }
@@ -125,7 +125,7 @@ void golden_start_host(const tt_launch *l, const golden *g, const char *role, co
     call(host, TT_MSG_HOST_OPEN, &b);
     tt_put_u32(&b, (uint32_t)g->n);
     for (size_t i = 0; i < g->n; i++) {
-        tt_put_u64(&b, id_of(i));
+        tt_put_u64(&b, golden_id(i));
         tt_put_text(&b, g->paths[i]);
         tt_put_digest(&b, &g->digests[i]);
     }
@@ -162,7 +162,7 @@ void golden_measure(const tt_launch *l, const golden *g, tt_child *host, const c
           &err);
     tt_put_u32(&b, (uint32_t)g->n);
     for (size_t i = 0; i < g->n; i++) {
-        tt_put_u64(&b, id_of(i));
+        tt_put_u64(&b, golden_id(i));
         tt_put_text(&b, g->captions[i]);
     }
     tt_ok(tt_child_call(&worker, TT_MSG_WORKER_MEASURE, &b, -1, &reply, &err), &err);

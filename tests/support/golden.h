@@ -22,6 +22,7 @@ typedef struct golden {
 /* Every stride-th sample of the file, which must have at least `at_least`. Fails the test on error. */
 golden *golden_read(const char *path, size_t at_least, size_t stride);
 void golden_free(golden *g);
+uint64_t golden_id(size_t i); /* of sample i, as the host knows it */
 const tt_node *golden_get(const golden *g, const tt_node *map, const char *key);
 
 /* The launcher of the built program with the built plugins. */

@@ -291,6 +291,22 @@ struct tt_model {
     /* Granted with encode. A host that is older does not have it: see `size`. */
     tt_status (*encode_crop)(tt_model *m, uint32_t n, const tt_encode_crop *requests, tt_handle *latents,
                              tt_error *err);
+    /* Granted with text: a condition from values (tokens × width), such as a perturbed embedding. */
+    tt_status (*put_condition)(tt_model *m, const float *values, size_t n_values, tt_handle *condition,
+                               tt_error *err);
+    /* Granted with text: where the pieces of a text lie among the condition's tokens. Piece k has tokens
+     * first[k] up to but without first[k+1]; first [n_pieces + 1]. What was cut off behind the last token has
+     * none. */
+    tt_status (*spans)(tt_model *m, const tt_text *text, uint32_t *first, tt_error *err);
+    /* Granted with predict: n values of a sample's measurement noise, from the stream's first on. */
+    tt_status (*noise)(tt_model *m, uint64_t sample, const tt_noise *noise, float *values, size_t n_values,
+                       tt_error *err);
+    /* Granted with attention and predict: predict, whose results are the same bit for bit, and the
+     * cross-attention maps of each evaluation: softmax probabilities summed over heads and layers, every
+     * layer's resized (bicubic) to the latent's size; get gives [text_tokens][latent_height][latent_width].
+     * Queries as of predict. */
+    tt_status (*attend)(tt_model *m, uint32_t n, const tt_predict *requests, tt_prediction *results,
+                        tt_handle *maps, tt_error *err);
 };
 
 /* ------------------------------------------------------------------ attack
@@ -394,6 +410,14 @@ typedef struct tt_target_plugin {
     tt_status (*generate)(void *target, const tt_generate *request, tt_pixels *images,
                           void (*progress)(void *user, uint32_t step, uint32_t steps), void *user,
                           tt_error *err);
+    /* Behind all that older targets have. */
+    tt_status (*condition_put)(void *target, const float *values, size_t n_values, void **condition,
+                               tt_error *err);
+    /* As tt_model.spans. */
+    tt_status (*spans)(void *target, const tt_text *text, uint32_t *first, tt_error *err);
+    /* predict with the same ε; maps [n][text_tokens][latent_height][latent_width] as of tt_model.attend. */
+    tt_status (*attend)(void *target, uint32_t n, const float *inputs, const int32_t *timesteps,
+                        void *const *conditions, float *eps, float *maps, tt_error *err);
 } tt_target_plugin;
 
 /* ------------------------------------------------------------------ data

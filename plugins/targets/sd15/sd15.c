@@ -194,7 +194,7 @@ static tt_status sd15_info(void *target, tt_model_info *info, tt_error *err)
     const sd15_target *t = target;
     *info = (tt_model_info){
         .size = sizeof *info,
-        .capabilities = TT_CAP_GREY_BOX,
+        .capabilities = TT_CAP_GREY_BOX | TT_CAP_ATTENTION,
         .resolution = t->resolution,
         .latent_channels = t->channels,
         .latent_height = t->latent_height,
@@ -237,6 +237,9 @@ static const tt_target_plugin table = {
     .condition_free = sd15_condition_free,
     .predict = sd15_predict,
     .generate = sd15_generate,
+    .condition_put = sd15_condition_put,
+    .spans = sd15_spans,
+    .attend = sd15_attend,
 };
 
 static tt_status init(const tt_host *host, const char *path, tt_error *err)

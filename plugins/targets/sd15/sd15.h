@@ -38,6 +38,11 @@ tt_status sd15_condition_get(void *target, void *condition, float *values, size_
 void sd15_condition_free(void *target, void *condition);
 tt_status sd15_predict(void *target, uint32_t n, const float *inputs, const int32_t *timesteps,
                        void *const *conditions, float *eps, tt_error *err);
+tt_status sd15_attend(void *target, uint32_t n, const float *inputs, const int32_t *timesteps,
+                      void *const *conditions, float *eps, float *maps, tt_error *err);
+tt_status sd15_condition_put(void *target, const float *values, size_t n_values, void **condition,
+                             tt_error *err);
+tt_status sd15_spans(void *target, const tt_text *text, uint32_t *first, tt_error *err);
 /* Images of any size; latents of latent_height × latent_width. noise NULL: the mean. Scaled. */
 tt_status sd15_encode_sized(sd15_target *t, uint32_t n, const tt_pixels *images, const float *noise,
                             float *latents, tt_error *err);

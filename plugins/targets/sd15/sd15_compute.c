@@ -176,6 +176,26 @@ tt_status sd15_condition_get(void *target, void *condition, float *values, size_
     return TT_OK;
 }
 
+tt_status sd15_condition_put(void *target, const float *values, size_t n_values, void **condition,
+                             tt_error *err)
+{
+    sd15_target *t = target;
+    size_t n = (size_t)t->tokens * (size_t)t->text_width;
+    if (n_values != n)
+        return tt_fail(err, TT_ERR_INVALID, "a condition has %zu values (%d tokens of %d): %zu were given", n,
+                       t->tokens, t->text_width, n_values);
+    sd15_condition *c = NULL;
+    tt_status s = make_condition(t, values, &c, err);
+    if (!s) *condition = c;
+    return s;
+}
+
+tt_status sd15_spans(void *target, const tt_text *text, uint32_t *first, tt_error *err)
+{
+    const sd15_target *t = target;
+    return tt_tokenizer_spans(t->tokenizer, text, false, (uint32_t)t->tokens, first, err);
+}
+
 /* ---- predict ---- */
 
 /* The network's output at x_t into ε, in place (models-sampling 7.2). */
@@ -191,10 +211,10 @@ static void to_epsilon(tt_prediction_type type, double alpha_bar, const float *x
     }
 }
 
-tt_status sd15_predict(void *target, uint32_t n, const float *inputs, const int32_t *timesteps,
-                       void *const *conditions, float *eps, tt_error *err)
+/* maps: NULL, or zeroed room for those of n samples */
+static tt_status evaluate(sd15_target *t, uint32_t n, const float *inputs, const int32_t *timesteps,
+                          void *const *conditions, float *eps, float *maps, tt_error *err)
 {
-    sd15_target *t = target;
     size_t latent = (size_t)t->channels * t->latent_height * t->latent_width;
     if (n == 0) return TT_OK;
     if (n > t->batch)
@@ -209,13 +229,28 @@ tt_status sd15_predict(void *target, uint32_t n, const float *inputs, const int3
         times[i] = (float)timesteps[i];
         texts[i] = ((const sd15_condition *)conditions[i])->text;
     }
+    const tt_unet_maps sink = {t->tokens, (int)t->latent_height, (int)t->latent_width, maps};
     if (!s)
-        s = tt_unet_forward(t->unet, (int)n, (int)t->latent_height, (int)t->latent_width, inputs, times,
-                            texts, eps, err);
+        s = tt_unet_forward_maps(t->unet, (int)n, (int)t->latent_height, (int)t->latent_width, inputs, times,
+                                 texts, eps, maps ? &sink : NULL, err);
     for (uint32_t i = 0; i < n && !s && t->schedule.prediction != TT_PREDICT_EPSILON; i++)
         to_epsilon(t->schedule.prediction, t->alpha_bar[timesteps[i]], inputs + i * latent, eps + i * latent,
                    latent);
     tt_free(times);
     tt_free(texts);
     return s;
+}
+
+tt_status sd15_predict(void *target, uint32_t n, const float *inputs, const int32_t *timesteps,
+                       void *const *conditions, float *eps, tt_error *err)
+{
+    return evaluate(target, n, inputs, timesteps, conditions, eps, NULL, err);
+}
+
+tt_status sd15_attend(void *target, uint32_t n, const float *inputs, const int32_t *timesteps,
+                      void *const *conditions, float *eps, float *maps, tt_error *err)
+{
+    const sd15_target *t = target;
+    memset(maps, 0, (size_t)n * (size_t)t->tokens * t->latent_height * t->latent_width * sizeof *maps);
+    return evaluate(target, n, inputs, timesteps, conditions, eps, maps, err);
 }

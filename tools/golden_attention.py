@@ -1,0 +1,95 @@
+"""Cross-attention maps of the embedded target under a caption, by PyTorch and diffusers in double precision: softmax
+probabilities summed over heads and layers, each layer's map resized (bicubic) to the latent's size, and what each word
+of the caption weighs by them: tests/golden/features/attention.json, which tests/golden/test_attention.c compares against.
+
+python golden_attention.py DATA [MODELS [OUT.json]]
+
+DATA is a folder that tools/embedded_world/export_faces wrote the splits `seen` and `held_out` into.
+"""
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tools" / "embedded_world"), str(ROOT / "tools")]
+import features  # noqa: E402
+import golden_grey_box  # noqa: E402
+import world  # noqa: E402
+
+SAMPLES = (("seen", 4), ("held_out", 9))
+TIMESTEP = 450
+TOKENS = 12  # whose maps are written down
+
+
+class Keeper:
+    """An attention processor that computes the probabilities and keeps those of cross-attention."""
+
+    def __init__(self):
+        self.maps = []
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
+        text = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        q, k, v = (attn.head_to_batch_dim(f(x)) for f, x in ((attn.to_q, hidden_states), (attn.to_k, text), (attn.to_v, text)))
+        probabilities = torch.softmax(q @ k.transpose(1, 2) * attn.scale, dim=-1)
+        if encoder_hidden_states is not None:
+            self.maps.append(probabilities.sum(dim=0).T)
+        return attn.to_out[0](attn.batch_to_head_dim(probabilities @ v))
+
+
+def summed(maps, side):
+    total = 0
+    for m in maps:
+        own = int(round(m.shape[1] ** 0.5))
+        image = m.reshape(1, len(m), own, own)
+        total = total + torch.nn.functional.interpolate(image, (side, side), mode="bicubic", align_corners=False)[0]
+    return total
+
+
+def word_weights(tokenizer, caption, maps):
+    """Mean over a word's tokens of the sum of the token's map."""
+    weights, first, at = [], [], 1
+    for word in caption.split():
+        n = len(tokenizer(word, add_special_tokens=False).input_ids)
+        first.append(at)
+        weights.append(float(maps[at : at + n].sum(dim=(1, 2)).mean()))
+        at += n
+    return weights, first + [at]
+
+
+@torch.no_grad()
+def main():
+    data = sys.argv[1]
+    models = Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "configs/models/embedded")
+    out = Path(sys.argv[3] if len(sys.argv) > 3 else ROOT / "tests/golden/features/attention.json")
+    torch.set_num_threads(1)
+    net = features.Model(models / "target", torch.float64)
+    samples = []
+    for name, index in SAMPLES:
+        split = world.load_split(data, name)
+        s = golden_grey_box.Sample(net, split.images[index], split.captions[index])
+        noise = s.noise("eps", TIMESTEP, 0)
+        plain = s.loss(s.z, TIMESTEP, noise)
+        keeper = Keeper()
+        before = net.unet.attn_processors
+        net.unet.set_attn_processor(keeper)
+        loss = s.loss(s.z, TIMESTEP, noise)
+        net.unet.set_attn_processor(before)
+        if abs(loss - plain) > 1e-12:
+            raise ValueError(f"the processor changes the loss: {loss}, not {plain}")
+        maps = summed(keeper.maps, net.unet.config.sample_size)
+        weights, first = word_weights(net.tokenizer, s.caption, maps)
+        kept = [[float(f"{x:.8g}") for x in token.flatten()] for token in maps[:TOKENS]]
+        samples.append({"split": name, "index": index, "digest": s.digest, "loss": loss, "layers": len(keeper.maps),
+                        "first": first, "weights": weights, "total": float(maps.sum()), "maps": kept})
+    head = {"made_by": "tools/golden_attention.py", "seed": golden_grey_box.SEED, "world_seed": world.WORLD_SEED}
+    lines = ",\n".join("    " + json.dumps(s) for s in samples)
+    text = json.dumps(head, indent=2)[:-2] + ',\n  "samples": [\n' + lines + "\n  ]\n}\n"
+    json.loads(text)
+    out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
