@@ -29,8 +29,18 @@ static bool is_image(const char *name)
     return false;
 }
 
-static tt_status add(folder *f, const char *name, tt_error *err)
+bool folder_holds(const char *name)
 {
+    if (name[0] == '/' || name[0] == '\0') return false;
+    for (const char *p = name; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL)
+        if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == '\0')) return false;
+    return true;
+}
+
+tt_status folder_add(folder *f, const char *name, tt_error *err)
+{
+    if (!folder_holds(name))
+        return tt_fail(err, TT_ERR_INVALID, "%s: the name '%.200s' leaves the folder", f->path, name);
     if (f->n == MAX_IMAGES)
         return tt_fail(err, TT_ERR_INVALID, "%s: more than %zu images", f->path, MAX_IMAGES);
     if (f->n == f->capacity) {
@@ -58,7 +68,7 @@ static tt_status visit(folder *f, const char *inside, const char *name, int dept
     if (S_ISDIR(st.st_mode)) return walk(f, relative, depth + 1, with_metadata, err);
     if (strcmp(name, "metadata.jsonl") == 0 || strcmp(name, "metadata.csv") == 0)
         return tt_buf_append(with_metadata, relative, strlen(relative) + 1) ? TT_OK : no_memory(err);
-    return is_image(name) ? add(f, relative, err) : TT_OK;
+    return is_image(name) ? folder_add(f, relative, err) : TT_OK;
 }
 
 static tt_status walk(folder *f, const char *inside, int depth, tt_buf *with_metadata, tt_error *err)
@@ -123,14 +133,33 @@ static tt_status read_twin(folder *f, folder_image *image, tt_error *err)
     return s;
 }
 
-tt_status folder_open(const char *path, const folder_options *options, folder *f, tt_error *err)
+tt_status folder_begin(const char *path, folder *f, tt_error *err)
 {
     *f = (folder){.path = tt_strdup(path), .arena = tt_arena_create(0)};
-    tt_buf metadata = {0};
     tt_status s = f->path && f->arena ? TT_OK : no_memory(err);
     if (!s && !tt_dir_exists(path))
         s = tt_fail(err, TT_ERR_NOT_FOUND, "%s: no such folder: is `path` right?", path);
-    if (!s) s = walk(f, "", 0, &metadata, err);
+    if (s) folder_close(f);
+    return s;
+}
+
+tt_status folder_sort(folder *f, tt_error *err)
+{
+    if (f->n == 0) return tt_fail(err, TT_ERR_INVALID, "%s: its list names no image", f->path);
+    qsort(f->images, f->n, sizeof *f->images, by_name);
+    for (size_t i = 1; i < f->n; i++)
+        if (by_name(&f->images[i - 1], &f->images[i]) == 0)
+            return tt_fail(err, TT_ERR_INVALID, "%s: its list names %.200s twice", f->path,
+                           f->images[i].name);
+    return TT_OK;
+}
+
+tt_status folder_open(const char *path, const folder_options *options, folder *f, tt_error *err)
+{
+    tt_buf metadata = {0};
+    tt_status s = folder_begin(path, f, err);
+    if (s) return s;
+    s = walk(f, "", 0, &metadata, err);
     if (!s && f->n == 0)
         s = tt_fail(err, TT_ERR_INVALID, "%s: no .jpg, .jpeg, .png or .webp in this folder or below", path);
     if (!s) {

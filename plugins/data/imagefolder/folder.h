@@ -1,4 +1,5 @@
-/* A folder of images with captions, as a sorted list. Shared by the data plugins imagefolder, dtu and aau. */
+/* A folder of images with captions, as a sorted list. Shared by the data plugins over folders: imagefolder,
+ * dtu, aau, pokemon, and, with lists of their own, coco, flickr and laion_mi. */
 #ifndef FOLDER_H
 #define FOLDER_H
 
@@ -30,6 +31,15 @@ typedef struct folder_options {
  * that name file and line. */
 tt_status folder_open(const char *path, const folder_options *options, folder *f, tt_error *err);
 void folder_close(folder *f);
+
+/* For lists that come from elsewhere than the folder itself: begin, add images in any order, sort. `path`
+ * must be a folder; names that leave it are refused by folder_add. */
+tt_status folder_begin(const char *path, folder *f, tt_error *err);
+tt_status folder_add(folder *f, const char *name, tt_error *err);
+/* Refuses an empty list and a name that stands there twice. */
+tt_status folder_sort(folder *f, tt_error *err);
+/* No way out of the folder: relative, and no part of it "..". */
+bool folder_holds(const char *name);
 
 /* folder_metadata.c */
 tt_status folder_read_metadata(folder *f, const char *inside, const folder_options *options, tt_error *err);

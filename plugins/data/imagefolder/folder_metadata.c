@@ -15,15 +15,6 @@ static tt_status no_memory(tt_error *err)
     return tt_fail(err, TT_ERR_MEMORY, "out of memory for metadata");
 }
 
-/* No way out of the folder: relative, and no part of it "..". */
-static bool stays_inside(const char *name)
-{
-    if (name[0] == '/' || name[0] == '\0') return false;
-    for (const char *p = name; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL)
-        if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == '\0')) return false;
-    return true;
-}
-
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const folder_image *)a)->name, ((const folder_image *)b)->name);
@@ -33,7 +24,7 @@ static int by_name(const void *a, const void *b)
 static tt_status describe(folder *f, const char *metadata, size_t line, const char *name, const char *caption,
                           const char *identity, tt_error *err)
 {
-    if (!stays_inside(name))
+    if (!folder_holds(name))
         return tt_fail(err, TT_ERR_INVALID, "%s/%s:%zu: file_name '%.200s' leaves the folder", f->path,
                        metadata, line, name);
     const char *slash = strrchr(metadata, '/');
