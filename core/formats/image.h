@@ -4,6 +4,7 @@
 #define TT_FORMATS_IMAGE_H
 
 #include "base/hash.h"
+#include "base/mem.h"
 #include "telltale/plugin.h"
 
 #define TT_IMAGE_MAX_SIDE   16384u
@@ -30,6 +31,10 @@ TT_API tt_status tt_image_decode(const char *name, const uint8_t *data, size_t s
                                  const tt_image_options *options, tt_pixels *pixels, tt_image_facts *facts,
                                  tt_error *err);
 TT_API tt_status tt_image_write_png(const char *path, const tt_pixels *pixels, tt_error *err); /* atomic */
+/* Appends a JPEG as libjpeg-turbo (and Pillow) writes it: the exact integer DCT, quality 1..100, colours at
+ * half the resolution (4:2:0) or at the whole. */
+TT_API tt_status tt_image_encode_jpeg(const tt_pixels *pixels, int quality, bool half_colours, tt_buf *out,
+                                      tt_error *err);
 /* RGBA, straight alpha; for marks. rgba is freed with tt_free. */
 TT_API tt_status tt_image_read_rgba(const char *path, uint32_t *width, uint32_t *height, uint8_t **rgba,
                                     tt_error *err);

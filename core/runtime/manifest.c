@@ -150,6 +150,40 @@ static tt_status add_item(builder *b, const char *split, const tt_item *item, tt
     return TT_OK;
 }
 
+/* Transforms that exchange the captions of a split among its samples; those without a caption take no part.
+ */
+static tt_status exchange(const builder *b, const char *split, size_t first, tt_error *err)
+{
+    size_t *with = tt_alloc_array(b->n - first + 1, sizeof *with), n = 0;
+    uint64_t *from = tt_alloc_array(b->n - first + 1, sizeof *from);
+    const char **before = tt_alloc_array(b->n - first + 1, sizeof *before);
+    tt_status s = with && from && before ? TT_OK : no_memory(err);
+    for (size_t i = first; i < b->n && !s; i++)
+        if (b->lines[i].caption) with[n++] = i;
+    for (size_t k = 0; k < b->options->n_transforms && !s; k++) {
+        const tt_transform_plugin *t = b->options->transforms[k];
+        if (!t->exchange) continue;
+        tt_stream_key key = tt_purpose_key(b->options->seed, "exchange", split);
+        uint64_t seed = (uint64_t)tt_keyed_u32(&key, 2 * k) << 32 | tt_keyed_u32(&key, 2 * k + 1);
+        for (size_t i = 0; i < n; i++) {
+            from[i] = i;
+            before[i] = b->lines[with[i]].caption;
+        }
+        s = t->exchange(b->options->transform_selves[k], seed, n, from, err);
+        for (size_t i = 0; i < n && !s; i++) {
+            if (from[i] >= n)
+                s = tt_fail(err, TT_ERR_INVALID, "a transform takes caption %llu of %zu for %s",
+                            (unsigned long long)from[i], n, b->lines[with[i]].id);
+            else
+                b->lines[with[i]].caption = before[from[i]];
+        }
+    }
+    tt_free(with);
+    tt_free(from);
+    tt_free((void *)before);
+    return s;
+}
+
 /* ---- overlap ---- */
 
 static int by_digest(const void *a, const void *b)
@@ -248,6 +282,7 @@ static tt_status add_splits(builder *b, const tt_data_plugin *plugin, void *data
         total += plugin->split_size(data, k);
     for (uint32_t k = 0; k < splits; k++) {
         const char *split = keep(b, plugin->split_name(data, k));
+        size_t first = b->n;
         uint64_t n = plugin->split_size(data, k);
         if (!split) return no_memory(err);
         for (uint64_t i = 0; i < n; i++) {
@@ -257,6 +292,8 @@ static tt_status add_splits(builder *b, const tt_data_plugin *plugin, void *data
             if (s) return s;
             if (progress) progress(++done, total);
         }
+        tt_status s = exchange(b, split, first, err);
+        if (s) return s;
     }
     return TT_OK;
 }

@@ -145,18 +145,44 @@ static void try_caption(tt_checker *c, const tt_transform_plugin *table, void *t
     tt_checker_ok(c, "%s", "");
 }
 
+static void try_exchange(tt_checker *c, const tt_transform_plugin *table, void *transform)
+{
+    enum { N = 9 };
+    uint64_t from[2][N];
+    tt_error err = {0};
+    tt_status s = TT_OK;
+    tt_checker_begin(c, "exchange");
+    for (int k = 0; k < 2 && !s; k++) {
+        for (uint64_t i = 0; i < N; i++)
+            from[k][i] = i;
+        s = table->exchange(transform, 7, N, from[k], &err);
+    }
+    uint64_t beyond = 0;
+    for (int i = 0; i < N && !s; i++)
+        beyond += from[0][i] >= N;
+    if (s)
+        tt_checker_status(c, s, &err);
+    else if (beyond)
+        tt_checker_failed(c, "takes captions that are not there");
+    else if (memcmp(from[0], from[1], sizeof from[0]) != 0)
+        tt_checker_failed(c, "one seed gives two orders: randomness must come from the seed");
+    else
+        tt_checker_ok(c, "%s", "");
+}
+
 void tt_check_transform(tt_checker *c, const tt_transform_plugin *table, const tt_params *params)
 {
     tt_error err = {0};
     void *transform;
     tt_checker_begin(c, "create");
-    if (!table->image && !table->caption) {
-        tt_checker_failed(c, "has neither image nor caption: it transforms nothing");
+    if (!table->image && !table->caption && !table->exchange) {
+        tt_checker_failed(c, "has neither image, caption nor exchange: it transforms nothing");
         return;
     }
     if (!tt_checker_status(c, table->create(params, &transform, &err), &err)) return;
     if (table->image) try_image(c, table, transform);
     if (table->caption) try_caption(c, table, transform);
+    if (table->exchange) try_exchange(c, table, transform);
     tt_checker_begin(c, "destroy");
     table->destroy(transform);
     tt_checker_ok(c, "%s", "");

@@ -459,6 +459,9 @@ typedef struct tt_transform_plugin {
     tt_status (*image)(void *transform, uint64_t seed, const tt_pixels *in, tt_pixels *out, tt_error *err);
     /* *out from host->alloc. NULL: does nothing to captions. */
     tt_status (*caption)(void *transform, uint64_t seed, const char *in, char **out, tt_error *err);
+    /* Of the n captions of a split together, behind all transforms of single samples: the i-th of them
+     * becomes the from[i]-th. from: [n], filled with 0..n-1. NULL: leaves captions where they are. */
+    tt_status (*exchange)(void *transform, uint64_t seed, uint64_t n, uint64_t *from, tt_error *err);
 } tt_transform_plugin;
 
 /* ------------------------------------------------------------------ service
