@@ -38,12 +38,14 @@ typedef struct tt_json_reader {
 } tt_json_reader;
 
 /* Checks that the text is UTF-8. Close the reader also after a failure. */
-TT_API tt_status tt_json_open(tt_json_reader *r, const char *file, const char *text, size_t size, tt_error *err);
+TT_API tt_status tt_json_open(tt_json_reader *r, const char *file, const char *text, size_t size,
+                              tt_error *err);
 TT_API tt_status tt_json_next(tt_json_reader *r, tt_json_token *token, tt_error *err);
 /* Passes over one value, whatever it is; the next token must begin it. */
 TT_API tt_status tt_json_skip(tt_json_reader *r, tt_error *err);
 TT_API void tt_json_close(tt_json_reader *r);
 /* "file:line:column: message" at the last token; TT_ERR_FORMAT. */
-TT_API tt_status tt_json_fail(const tt_json_reader *r, tt_error *err, const char *format, ...) TT_PRINTF(3, 4);
+TT_API tt_status tt_json_fail(const tt_json_reader *r, tt_error *err, const char *format, ...)
+    TT_PRINTF(3, 4);
 
 #endif
