@@ -59,6 +59,26 @@ def word_weights(tokenizer, caption, maps):
     return weights, first + [at]
 
 
+def attend(s, timestep):
+    """The summed maps of one evaluation, and its loss."""
+    unet, keeper = s.model.unet, Keeper()
+    noise = s.noise("eps", timestep, 0)
+    plain = s.loss(s.z, timestep, noise)
+    before = unet.attn_processors
+    unet.set_attn_processor(keeper)
+    loss = s.loss(s.z, timestep, noise)
+    unet.set_attn_processor(before)
+    if abs(loss - plain) > 1e-12:
+        raise ValueError(f"the processor changes the loss: {loss}, not {plain}")
+    return summed(keeper.maps, unet.config.sample_size), loss
+
+
+def clid_target_maps(s):
+    """CLiD with importance clipping by the target's maps in the evaluations under the caption."""
+    weights = sum(np.array(word_weights(s.model.tokenizer, s.caption, attend(s, t)[0])[0]) for t in (440, 450, 460))
+    return golden_grey_box.clid_row(s, golden_grey_box.cut_words(s, list(weights)))
+
+
 @torch.no_grad()
 def main():
     data = sys.argv[1]
@@ -70,19 +90,10 @@ def main():
     for name, index in SAMPLES:
         split = world.load_split(data, name)
         s = golden_grey_box.Sample(net, split.images[index], split.captions[index])
-        noise = s.noise("eps", TIMESTEP, 0)
-        plain = s.loss(s.z, TIMESTEP, noise)
-        keeper = Keeper()
-        before = net.unet.attn_processors
-        net.unet.set_attn_processor(keeper)
-        loss = s.loss(s.z, TIMESTEP, noise)
-        net.unet.set_attn_processor(before)
-        if abs(loss - plain) > 1e-12:
-            raise ValueError(f"the processor changes the loss: {loss}, not {plain}")
-        maps = summed(keeper.maps, net.unet.config.sample_size)
+        maps, loss = attend(s, TIMESTEP)
         weights, first = word_weights(net.tokenizer, s.caption, maps)
         kept = [[float(f"{x:.8g}") for x in token.flatten()] for token in maps[:TOKENS]]
-        samples.append({"split": name, "index": index, "digest": s.digest, "loss": loss, "layers": len(keeper.maps),
+        samples.append({"split": name, "index": index, "digest": s.digest, "loss": loss, "clid": clid_target_maps(s),
                         "first": first, "weights": weights, "total": float(maps.sum()), "maps": kept})
     head = {"made_by": "tools/golden_attention.py", "seed": golden_grey_box.SEED, "world_seed": world.WORLD_SEED}
     lines = ",\n".join("    " + json.dumps(s) for s in samples)

@@ -104,23 +104,46 @@ def pfami_original(s):
     return [s.loss(z, t, s.noise("eps.pfami", t, draw)) for draw, z in views for t in range(0, 451, 50)]
 
 
+def clid_row(s, reduced, timesteps=(440, 450, 460)):
+    """L and D of hidden states: the caption's, those of `reduced`, the null caption's."""
+    means = []
+    for hidden in (s.model.condition([s.caption]), *reduced, s.model.condition([""])):
+        s.hidden = hidden
+        means.append(float(np.mean([s.loss(s.z, t, s.noise("eps", t, 0)) for t in timesteps])))
+    s.hidden = s.model.condition([s.caption])
+    return [means[0]] + [m - means[0] for m in means[1:]]
+
+
+def cut_words(s, weights):
+    words = s.caption.split()
+    for rate in (0.3, 0.5, 0.7):
+        least = sorted(weights, reverse=True)[int(rate * len(words) - 0.01)]
+        end = s.model.tokenizer.eos_token
+        yield s.model.condition([" ".join(end if v >= least else word for word, v in zip(words, weights))])
+
+
 def importance(s):
     """CLiD with importance clipping: words weighed by how far the embedding moves without them."""
     words = s.caption.split()
     whole = s.model.condition([" ".join(words)])
     without = (" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))
     weights = [float((whole - s.model.condition([text])).norm()) for text in without]
-    reduced = []
-    for rate in (0.3, 0.5, 0.7):
-        least = sorted(weights, reverse=True)[int(rate * len(words) - 0.01)]
-        end = s.model.tokenizer.eos_token
-        reduced.append(" ".join(end if v >= least else word for word, v in zip(words, weights)))
-    means = []
-    for text in (s.caption, *reduced, ""):
-        s.hidden = s.model.condition([text])
-        means.append(float(np.mean(monte_carlo(s))))
-    s.hidden = s.model.condition([s.caption])
-    return [means[0]] + [m - means[0] for m in means[1:]]
+    return clid_row(s, cut_words(s, weights))
+
+
+def gauss(s):
+    """CLiD with noise on the embedding: e + r·std·N(0, 1), a draw for each scale."""
+    e = s.model.condition([s.caption])
+    noise = (telltale_noise.normals(telltale_noise.noise_key(SEED, s.digest, "text", None, k), e.numel()) for k in range(3))
+    std = e.std(unbiased=False)
+    return clid_row(s, [e + r * std * torch.from_numpy(n).double().reshape(e.shape) for r, n in zip((0.5, 0.7, 0.9), noise)])
+
+
+def word_pieces(s):
+    """CLiD with the caption in two halves of words, a single timestep."""
+    words = s.caption.split()
+    half = len(words) // 2
+    return clid_row(s, [s.model.condition([" ".join(part)]) for part in (words[:half], words[half:])], (450,))
 
 
 FEATURES = {
@@ -132,6 +155,8 @@ FEATURES = {
     "secmi_100": lambda s: secmi(s, 100),
     "secmi_140": lambda s: secmi(s, 140),
     "clid_importance": importance,
+    "clid_gauss": gauss,
+    "clid_words": word_pieces,
     "pfami_clid": pfami_clid,
     "pfami_original": pfami_original,
 }

@@ -140,6 +140,29 @@ START_TEST(maps_and_what_words_weigh_by_them_are_pytorchs)
 }
 END_TEST
 
+/* CLiD with words weighed by the target's own maps: three evaluations under the caption give both L and the
+ * maps */
+START_TEST(clid_with_the_targets_maps_is_pytorchs_for_fifteen_queries)
+{
+    double rows[2 * 5];
+    tt_meters m;
+    golden_measure(&launch, g, &host, "clid",
+                   "{\"reduction\": \"importance\", \"importance\": \"target_maps\"}", 5, rows, &m);
+    ck_assert_uint_eq(m.attributed.predictions, 15 * g->n);
+    ck_assert_uint_eq(m.executed.predictions, 15 * g->n);
+    for (size_t i = 0; i < g->n; i++) {
+        const tt_node *want = golden_get(g, g->samples[i], "clid")->children;
+        double loss = want->value.real;
+        for (size_t k = 0; k < 5; k++, want = want->next) {
+            double error =
+                fabs(rows[5 * i + k] - want->value.real) / (loss + (k ? fmax(want->value.real, 0) : 0));
+            ck_assert_msg(error <= 1e-5, "sample %zu, column %zu: %.9g, expected %.9g", i, k, rows[5 * i + k],
+                          want->value.real);
+        }
+    }
+}
+END_TEST
+
 static tt_meters meters(void)
 {
     tt_buf b = {0};
@@ -230,6 +253,7 @@ Suite *tt_test_suite(void)
     tcase_set_timeout(tc, 300);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, maps_and_what_words_weigh_by_them_are_pytorchs);
+    tcase_add_test(tc, clid_with_the_targets_maps_is_pytorchs_for_fifteen_queries);
     tcase_add_test(tc, an_evaluation_has_the_same_bits_with_and_without_maps);
     tcase_add_test(tc, maps_are_given_to_nobody_who_was_not_granted_them);
     tcase_add_test(tc, a_condition_put_by_its_values_is_that_condition);

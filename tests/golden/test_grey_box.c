@@ -29,6 +29,8 @@ static const struct {
     {"secmi_100", "secmi", "{}", 1, 1e-4},
     {"secmi_140", "secmi", "{\"profile\": \"ldm\"}", 1, 1e-4},
     {"clid_importance", "clid", "{\"reduction\": \"importance\"}", 5, 1e-5},
+    {"clid_gauss", "clid", "{\"reduction\": \"gauss\"}", 5, 1e-5},
+    {"clid_words", "clid", "{\"clip_by\": \"words\", \"pieces\": 2, \"m\": 1, \"n\": 1}", 4, 1e-5},
     {"pfami_clid", "pfami", "{}", 20, 1e-5},
     {"pfami_original", "pfami", "{\"profile\": \"pfami\"}", 20, 1e-5},
 };

@@ -71,15 +71,26 @@ static tt_status spy_predict(tt_model *m, uint32_t n, const tt_predict *r, tt_pr
     return practice->predict(practice, n, r, results, e);
 }
 
+static tt_status spy_attend(tt_model *m, uint32_t n, const tt_predict *r, tt_prediction *results,
+                            tt_handle *maps, tt_error *e)
+{
+    (void)m;
+    ck_assert_uint_le(n_requests + n, REQUESTS_MAX);
+    memcpy(requests + n_requests, r, n * sizeof *r);
+    n_requests += n;
+    return practice->attend(practice, n, r, results, maps, e);
+}
+
 static void setup(void)
 {
-    practice = tt_practice_model_create("target", TT_CAP_GREY_BOX, 1);
+    practice = tt_practice_model_create("target", TT_CAP_GREY_BOX | TT_CAP_ATTENTION, 1);
     ck_assert_ptr_nonnull(practice);
     spy = *practice;
     spy.encode = spy_encode;
     spy.encode_crop = spy_encode_crop;
     spy.text = spy_text;
     spy.predict = spy_predict;
+    spy.attend = spy_attend;
 }
 
 static void teardown(void)
@@ -366,7 +377,7 @@ START_TEST(equal_weights_cut_every_word)
 }
 END_TEST
 
-START_TEST(importance_refuses_captions_without_words_and_a_wrong_number_of_rates)
+START_TEST(importance_refuses_captions_without_words_and_a_list_without_rates)
 {
     toy_attack a = toy_attack_open("clid", "{reduction: importance}");
     tt_model *models[] = {&spy};
@@ -375,8 +386,98 @@ START_TEST(importance_refuses_captions_without_words_and_a_wrong_number_of_rates
     double row[5];
     n_texts = 0;
     tt_fails(a.table->measure(a.attack, &context, 1, &sample, row, &err), TT_ERR_INVALID, "no words", &err);
-    tt_fails(toy_attack_try("clid", "{rates: [0.5]}", &err), TT_ERR_INVALID, "three shares", &err);
+    tt_fails(toy_attack_try("clid", "{reduction: importance, rates: []}", &err), TT_ERR_INVALID,
+             "rates: 1 to 32 are needed", &err);
     tt_fails(toy_attack_try("clid", "{rates: [0.5, 0.6, 1.5]}", &err), TT_ERR_INVALID, "rates", &err);
+}
+END_TEST
+
+/* M + K·N queries, and one more timestep's under the caption where D has none of L's: grey-box spec 5.1 */
+START_TEST(every_reduction_asks_what_its_numbers_say)
+{
+    static const struct {
+        const char *yaml;
+        uint32_t queries, columns;
+        const char *first, *last;
+    } cases[] = {
+        {"{}", 15, 5, "L", "D_null"},
+        {"{m: 1, n: 1}", 5, 5, "L", "D_null"},
+        {"{reduction: \"null\"}", 6, 2, "L", "D_null"},
+        {"{m: 1, n: 0}", 1, 1, "L", "L"},
+        {"{m: 5, n: 0, reduction: gauss}", 5, 1, "L", "L"},
+        {"{m: 0, n: 1}", 5, 4, "D_1", "D_null"}, /* D needs L(c) too: 5, where K·N is 4 */
+        {"{m: 2, n: 2}", 10, 5, "L", "D_null"},
+        {"{m: 5, n: 5}", 25, 5, "L", "D_null"},
+        {"{reduction: gauss}", 15, 5, "L", "D_null"},
+        {"{reduction: gauss, scales: [0.5]}", 9, 3, "L", "D_null"},
+        {"{reduction: importance, rates: [0.2, 0.4, 0.6, 0.8]}", 18, 6, "L", "D_null"},
+        {"{reduction: importance, importance: target_maps}", 15, 5, "L", "D_null"},
+        {"{clip_by: words, pieces: 2}", 12, 4, "L", "D_null"},
+        {"{pieces: 6, n: 1}", 9, 8, "L", "D_null"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double rows[3 * 8];
+        measure("clid", cases[i].yaml, 3, three, rows); /* checks the number of requests */
+        toy_attack a = toy_attack_open("clid", cases[i].yaml);
+        ck_assert_uint_eq(a.plan.predictions, cases[i].queries);
+        ck_assert_uint_eq(a.plan.n_columns, cases[i].columns);
+        ck_assert_str_eq(a.plan.columns[0], cases[i].first);
+        ck_assert_str_eq(a.plan.columns[a.plan.n_columns - 1], cases[i].last);
+        for (size_t k = 0; k < 3 * cases[i].columns; k++)
+            ck_assert_msg(isfinite(rows[k]), "%s", cases[i].yaml);
+    }
+}
+END_TEST
+
+START_TEST(a_term_that_is_dropped_leaves_the_other_as_it_was)
+{
+    double both[5], l, d[4];
+    measure("clid", "{m: 1, n: 1}", 1, three, both);
+    measure("clid", "{m: 1, n: 0}", 1, three, &l);
+    measure("clid", "{m: 0, n: 1}", 1, three, d);
+    ck_assert_mem_eq(&l, both, sizeof l);
+    ck_assert_mem_eq(d, both + 1, sizeof d);
+    /* the score is that term: alpha is 0 or 1 */
+    toy_attack a = toy_attack_open("clid", "{m: 1, n: 0}");
+    const double rows[8] = {.3, .1, .4, .2, .9, .6, .8, .7};
+    const uint8_t member[8] = {1, 1, 1, 1, 0, 0, 0, 0};
+    tt_rows list = {8, 1, rows};
+    uint8_t *state;
+    size_t size;
+    double scores[8];
+    char text[128];
+    tt_ok(a.table->fit(a.attack, &list, member, &state, &size, &err), &err);
+    toy_keep(state);
+    tt_ok(a.table->explain(a.attack, state, size, text, sizeof text, &err), &err);
+    ck_assert_msg(strncmp(text, "alpha 0; L: median", 18) == 0 && !strstr(text, "-D"), "%s", text);
+    tt_ok(a.table->score(a.attack, &list, state, size, scores, &err), &err);
+    for (size_t i = 1; i < 8; i++)
+        ck_assert((scores[i] > scores[0]) == (rows[i] < rows[0]));
+    tt_fails(toy_attack_try("clid", "{m: 0, n: 0}", &err), TT_ERR_INVALID, "nothing would be measured", &err);
+    tt_fails(toy_attack_try("clid", "{m: 1, n: 0, alpha: 0.5}", &err), TT_ERR_INVALID, "no D to weigh", &err);
+    tt_fails(toy_attack_try("clid", "{m: 0, n: 1, alpha: 0}", &err), TT_ERR_INVALID, "no L to weigh", &err);
+}
+END_TEST
+
+START_TEST(pieces_of_words_are_as_equal_as_they_can_be)
+{
+    tt_sample sample = {5, " one two three  four five"};
+    double row[5];
+    measure("clid", "{clip_by: words}", 1, &sample, row);
+    ck_assert_str_eq(texts[1], "one");
+    ck_assert_str_eq(texts[2], "two|three");
+    ck_assert_str_eq(texts[3], "four|five");
+    ck_assert_str_eq(texts[4], "");
+}
+END_TEST
+
+START_TEST(only_the_targets_maps_need_its_attention)
+{
+    toy_attack a = toy_attack_open("clid", "{reduction: importance, importance: target_maps}");
+    ck_assert_uint_eq(a.plan.roles[0].capabilities,
+                      TT_CAP_ENCODE | TT_CAP_TEXT | TT_CAP_PREDICT | TT_CAP_ATTENTION);
+    a = toy_attack_open("clid", "{importance: target_maps}"); /* clipping weighs no words */
+    ck_assert_uint_eq(a.plan.roles[0].capabilities, TT_CAP_ENCODE | TT_CAP_TEXT | TT_CAP_PREDICT);
 }
 END_TEST
 
@@ -418,7 +519,11 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, pfami_of_its_authors_draws_anew_and_its_met_is_a_part_of_its_map);
     tcase_add_test(tc, importance_cuts_the_words_that_move_the_embedding_most);
     tcase_add_test(tc, equal_weights_cut_every_word);
-    tcase_add_test(tc, importance_refuses_captions_without_words_and_a_wrong_number_of_rates);
+    tcase_add_test(tc, importance_refuses_captions_without_words_and_a_list_without_rates);
+    tcase_add_test(tc, every_reduction_asks_what_its_numbers_say);
+    tcase_add_test(tc, a_term_that_is_dropped_leaves_the_other_as_it_was);
+    tcase_add_test(tc, pieces_of_words_are_as_equal_as_they_can_be);
+    tcase_add_test(tc, only_the_targets_maps_need_its_attention);
     tcase_add_test(tc, pia_begins_where_secmi_begins);
     suite_add_tcase(suite, tc);
     return suite;

@@ -157,7 +157,8 @@ void golden_measure(const tt_launch *l, const golden *g, tt_child *host, const c
     tt_put_u64(&b, g->seed);
     tt_put_i32(&b, 1);
     call(&worker, TT_MSG_WORKER_OPEN, &b);
-    tt_ok(tt_child_connect(host, &worker, "target", TT_CAP_ENCODE | TT_CAP_TEXT | TT_CAP_PREDICT, &connection,
+    tt_ok(tt_child_connect(host, &worker, "target",
+                           TT_CAP_ENCODE | TT_CAP_TEXT | TT_CAP_PREDICT | TT_CAP_ATTENTION, &connection,
                            &err),
           &err);
     tt_put_u32(&b, (uint32_t)g->n);

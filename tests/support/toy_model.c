@@ -168,9 +168,9 @@ uint64_t toy_predictions(void)
 static tt_registry *registry;
 
 /* what toy_teardown gives back */
-static toy_attack opened[16];
-static tt_params *params_of[16];
-static void *kept[16];
+static toy_attack opened[64];
+static tt_params *params_of[64];
+static void *kept[64];
 static size_t n_opened, n_params, n_kept;
 
 void toy_keep(void *state)

@@ -2,20 +2,25 @@
 #ifndef TT_ATTACK_CLID_H
 #define TT_ATTACK_CLID_H
 
-#include "telltale/plugin.h"
+#include "../words.h"
 
 #define CLID_MAX_TIMESTEPS 64
-#define CLID_MAX_REDUCED   4
+#define CLID_MAX_REDUCED   33 /* with the null caption */
 
-typedef enum clid_reduction { CLID_CLIPPING, CLID_NULL, CLID_IMPORTANCE } clid_reduction;
+typedef enum clid_reduction { CLID_CLIPPING, CLID_NULL, CLID_IMPORTANCE, CLID_GAUSS } clid_reduction;
+typedef enum clid_importance { CLID_LEAVE_ONE_OUT, CLID_UNIFORM, CLID_TARGET_MAPS } clid_importance;
 
 typedef struct clid {
     clid_reduction reduction;
-    bool uniform;                                   /* importance: all words weigh the same */
-    const double *rates;                            /* importance: [3] */
+    clid_importance importance;
+    bool clip_words;     /* clipping: pieces of words, not of characters */
+    const double *rates; /* importance: shares of the words; gauss: scales; [n_reduced − 1] */
     int32_t timesteps[CLID_MAX_TIMESTEPS];          /* rising; max(M, N) of them */
     size_t n_timesteps, first_l, n_l, first_d, n_d; /* the middle sub-lists for L and D */
-    size_t n_reduced;                               /* K: reduced captions, the last one null */
+    size_t n_reduced; /* K: reduced captions, the last one null; 0 where N is 0 */
+    size_t n_columns;
+    char names[1 + CLID_MAX_REDUCED][8];
+    const char *columns[1 + CLID_MAX_REDUCED]; /* L (where M is not 0), D_1, …, D_null */
     bool mean_latent, alpha_bar_f32, vec, fixed_alpha;
     double alpha;
     const double *scaler; /* median_L, iqr_L, median_b, iqr_b when given; else NULL */
@@ -24,30 +29,27 @@ typedef struct clid {
 
 extern const tt_host *clid_host;
 
-/* clid_text.c: thirds of the raw caption by code points (2.6.2); three strings from host->alloc in out. */
-tt_status clid_clip(const char *caption, char *out[3], tt_error *err);
+/* clid_measure.c */
+tt_status clid_measure(void *attack, const tt_measure *context, uint32_t n, const tt_sample *samples,
+                       double *rows, tt_error *err);
 
-/* clid_importance.c: the words of a caption, cut at white space, and what they weigh */
-typedef struct clid_words {
-    char *text;         /* the caption, its spaces turned to ends */
-    const char **words; /* [n], into text */
-    double *weights;    /* [n] */
-    size_t n;
-} clid_words;
-tt_status clid_words_split(const char *caption, clid_words *w, tt_error *err); /* free it in any case */
-void clid_words_free(clid_words *w);
-/* weights: the distance of the caption's embedding from that without the word. Texts are no queries. */
-tt_status clid_words_leave_one_out(tt_model *model, clid_words *w, tt_error *err);
-/* The caption as n pieces, of which the weightiest share `rate` are end tokens; from host->alloc. */
-tt_status clid_words_cut(const clid_words *w, double rate, int32_t end_token, tt_text_piece **pieces,
-                         tt_error *err);
+/* clid_text.c: the raw caption cut into n pieces of equally many code points (2.6.2), strings from
+ * host->alloc */
+tt_status clid_clip(const char *caption, size_t n, char **out, tt_error *err);
+/* The weightiest share `rate` of the words give way to end tokens: w->n pieces from host->alloc. */
+tt_status clid_cut(const words *w, double rate, int32_t end_token, tt_text_piece **pieces, tt_error *err);
+
+/* clid_gauss.c: conditions [n] of a sample from that of its caption, each perturbed at one of `scales` */
+tt_status clid_perturb(tt_model *model, uint64_t sample, tt_handle caption, size_t n, const double *scales,
+                       tt_handle *conditions, tt_error *err);
 
 /* clid_th.c, clid_vec.c: the two deciders; their states begin with a letter of their own */
 tt_status clid_th_fit(const clid *a, const tt_rows *rows, const uint8_t *member, uint8_t **state,
                       size_t *size, tt_error *err);
 tt_status clid_th_score(const clid *a, const tt_rows *rows, const uint8_t *state, size_t size, double *scores,
                         tt_error *err);
-tt_status clid_th_explain(const uint8_t *state, size_t size, char *text, size_t text_size, tt_error *err);
+tt_status clid_th_explain(const clid *a, const uint8_t *state, size_t size, char *text, size_t text_size,
+                          tt_error *err);
 tt_status clid_vec_fit(const clid *a, const tt_rows *rows, const uint8_t *member, uint8_t **state,
                        size_t *size, tt_error *err);
 tt_status clid_vec_score(const clid *a, const tt_rows *rows, const uint8_t *state, size_t size,
