@@ -22,3 +22,16 @@ if __name__ == "__main__":
     r = stats.binomtest(7, 40).proportion_ci(.95, "exact")
     print("clopper-pearson 7/40 %.17g %.17g" % (r.low, r.high))
     print("welch-free check: mann-whitney U %.17g" % stats.mannwhitneyu(s[m == 1], s[m == 0]).statistic)
+    for f in (0.1, 0.5):
+        print("partial auc to", f, "%.17g" % metrics.roc_auc_score(m, s, max_fpr=f))
+    w = stats.ttest_ind(s[m == 1], s[m == 0], equal_var=False, alternative="greater")
+    print("welch t %.17g df %.17g p %.17g" % (w.statistic, w.df, w.pvalue))
+    u = stats.mannwhitneyu(s[m == 1], s[m == 0], alternative="greater", method="asymptotic")
+    print("mann-whitney U %.17g p %.17g" % (u.statistic, u.pvalue))
+    print("student upper: (2.5, 7.3) %.17g (-1, 3) %.17g (40, 30) %.17g" % (stats.t.sf(2.5, 7.3), stats.t.sf(-1, 3), stats.t.sf(40, 30)))
+    fpr, tpr, _ = metrics.roc_curve(m, s, drop_intermediate=False)
+    print("nearest to .01: %.17g; asr max %.17g; equal error %.17g" % (tpr[np.argmin(abs(fpr - .01))], ((tpr + 1 - fpr) / 2).max(),
+                                                                        tpr[np.argmin(abs(tpr - (1 - fpr)))]))
+    print("last below .01: %.17g; first above: %.17g" % (tpr[fpr < .01][-1], tpr[fpr >= .01][0]))
+    j = np.argmax(tpr - fpr)
+    print("accuracy at Youden's: %.17g" % ((tpr[j] * 40 + (1 - fpr[j]) * 60) / 100))

@@ -130,6 +130,12 @@ double tt_student_quantile(double p, double df)
     return sqrt(df * (1 - x) / x);
 }
 
+double tt_student_upper(double t, double df)
+{
+    double tail = 0.5 * tt_beta_cdf(df / (df + t * t), df / 2, 0.5);
+    return t > 0 ? tail : 1 - tail;
+}
+
 tt_interval tt_clopper_pearson(uint64_t k, uint64_t n, double confidence)
 {
     double tail = (1 - confidence) / 2;

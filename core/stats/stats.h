@@ -83,10 +83,100 @@ typedef struct tt_over_seeds {
 } tt_over_seeds;
 TT_API void tt_over_seeds_of(const double *values, size_t n, tt_over_seeds *out);
 
+/* ---- resampling ---- */
+
+/* 95 % percentile interval of the AUC over 1,000 keyed draws with replacement from each class: beside
+ * DeLong's, for small or heavily tied classes. */
+TT_API tt_status tt_auc_bootstrap(size_t n, const double *scores, const uint8_t *member, uint64_t seed,
+                                  tt_interval *out, tt_error *err);
+
+typedef struct tt_partial_auc {
+    double fpr_max;
+    bool resolvable;      /* false: fewer than 1/fpr_max non-members; the rest is then NaN */
+    double area;          /* under the ROC (joined by straight lines) from FPR 0 to fpr_max */
+    double standardised;  /* McClish 1989: ½(1 + (area − f²/2)/(f − f²/2)); 0.5 is chance, 1 perfect */
+    tt_interval interval; /* of the standardised one, 95 %, two-class bootstrap (1,000 keyed draws) */
+} tt_partial_auc;
+TT_API tt_status tt_partial_auc_compute(size_t n, const double *scores, const uint8_t *member, double fpr_max,
+                                        uint64_t seed, tt_partial_auc *out, tt_error *err);
+
+/* ---- several comparisons, several runs ---- */
+
+/* Holm's step-down adjustment, in place of the p-values' own order: adjusted[i] ≥ p[i], at most 1; NaN stays
+ * NaN and counts for nothing. adjusted may be p. */
+TT_API void tt_holm(size_t n, const double *p, double *adjusted);
+
+/* One value with what it is a repetition of: which training of the target, which split, which seed of the
+ * attack. */
+typedef struct tt_replicate {
+    uint32_t training, split, attack;
+    double value;
+} tt_replicate;
+typedef struct tt_replication_level {
+    size_t n, groups; /* units of this level, and how many groups of the level above they lie in */
+    double sd;        /* pooled within groups; NaN: no group has two */
+    double half_width_t, half_width_paper; /* 95 %: t·sd/√n with n − groups degrees, and 1.96·sd/√n */
+} tt_replication_level;
+/* The levels are kept apart: the attack's seeds within a split, means of splits within a training, means of
+ * trainings. A claim about other trainings needs the last one. */
+typedef struct tt_replication {
+    double mean; /* over trainings of means over splits of means over seeds */
+    tt_replication_level attacks, splits, trainings;
+} tt_replication;
+/* values in any order; error: none, or one that is not finite */
+TT_API tt_status tt_replication_of(size_t n, const tt_replicate *values, tt_replication *out, tt_error *err);
+
+/* ---- what a positive answer is worth ---- */
+
+/* Precision of "score ≥ threshold" where one of `odds` + 1 candidates is a member (odds 1: half of them):
+ * TPR/(TPR + odds·FPR). The interval joins 97.5 % Clopper–Pearson bounds of both rates, so it covers at least
+ * 95 %, also where no false positive was seen. */
+typedef struct tt_precision {
+    double odds, precision; /* NaN: nothing is above the threshold */
+    tt_interval interval;
+} tt_precision;
+TT_API tt_status tt_precision_at(size_t n, const double *scores, const uint8_t *member, double threshold,
+                                 double odds, tt_precision *out, tt_error *err);
+
+/* ---- was this set used? ---- */
+
+/* One-sided: are the scores of a set higher than those of images that are known to be non-members? */
+typedef struct tt_set_test {
+    double welch_t, welch_df, welch_p;                     /* NaN: neither group varies */
+    double mann_whitney_u, mann_whitney_z, mann_whitney_p; /* normal, corrected for ties and continuity */
+} tt_set_test;
+/* Error: a group of fewer than 2, a score that is not finite. */
+TT_API tt_status tt_set_test_compute(size_t n, const double *set, size_t n_reference, const double *reference,
+                                     tt_set_test *out, tt_error *err);
+
+typedef struct tt_set_power {
+    size_t size; /* of the set, and of the reference */
+    double welch,
+        mann_whitney; /* share of 1,000 keyed draws (without replacement) of members found at level alpha */
+    double false_welch, false_mann_whitney; /* the same of sets of non-members: should be near alpha; NaN:
+                                               fewer than 2·size non-members */
+} tt_set_power;
+/* For each of `sizes`; NaN where a class has fewer. */
+TT_API tt_status tt_set_power_compute(size_t n, const double *scores, const uint8_t *member,
+                                      const size_t *sizes, size_t n_sizes, double alpha, uint64_t seed,
+                                      tt_set_power *out, tt_error *err);
+
+/* ---- the papers' own definitions ---- */
+
+/* Beside ours, labelled; never in place of ours. */
+typedef struct tt_stat_variant {
+    const char *name, *label, *formula, *source;
+} tt_stat_variant;
+TT_API size_t tt_stat_variants(const tt_stat_variant **variants); /* how many */
+/* values: [tt_stat_variants()] */
+TT_API tt_status tt_stat_variants_compute(size_t n, const double *scores, const uint8_t *member,
+                                          double *values, tt_error *err);
+
 /* Special functions, to about 1e-12; beta and Student to 1e-10 where a + b is near 10⁷ */
 TT_API double tt_normal_cdf(double z);
 TT_API double tt_normal_quantile(double p);
 TT_API double tt_student_quantile(double p, double df);
+TT_API double tt_student_upper(double t, double df); /* P(T > t) */
 TT_API double tt_beta_cdf(double x, double a, double b);
 TT_API double tt_beta_quantile(double p, double a, double b);
 TT_API tt_interval tt_clopper_pearson(uint64_t k, uint64_t n, double confidence);

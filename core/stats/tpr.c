@@ -1,11 +1,7 @@
 /* TPR at a given FPR, never interpolated; accuracy at thresholds; the CLiD scripts' variants. */
-#include "base/mem.h"
-#include "base/rng.h"
-#include "stats/order.h"
+#include "stats/draws.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* The last tie (walking down from the highest score) up to which false positives do not exceed the target;
  * *tp, *fp counts there. Returns how many ties are above the threshold. drawn NULL: the ties' own counts;
@@ -28,72 +24,22 @@ static size_t walk(const tt_order *o, const uint32_t *drawn, double target, uint
     return taken;
 }
 
-enum { DRAWS = 1000 };
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* One draw with replacement from a class: counts by tie. The draws are keyed by (seed, place). */
-static void draw_class(const tt_stream_key *key, uint64_t *place, const uint32_t *tie_of, size_t n,
-                       size_t class, uint32_t *drawn)
-{
-    for (size_t k = 0; k < n; k += 4) {
-        uint32_t w[4];
-        const uint32_t block[4] = {(uint32_t)*place, (uint32_t)(*place >> 32), key->counter_high[0],
-                                   key->counter_high[1]};
-        ++*place;
-        tt_philox4x32(key->key, block, w);
-        /* the multiplication's bias is below n/2³²: far under what 1,000 draws can show */
-        for (size_t j = 0; j < 4 && k + j < n; j++)
-            drawn[2 * tie_of[((uint64_t)w[j] * n) >> 32] + class]++;
-    }
-}
-
 /* Two-class bootstrap: each draw takes both classes anew and finds each target's threshold anew. */
 static tt_status bootstrap(const tt_order *o, uint64_t seed, tt_tpr *out, size_t n_targets, tt_error *err)
 {
-    size_t n[2] = {(size_t)o->nonmembers, (size_t)o->members};
-    uint32_t *tie_of[2] = {tt_alloc_array(n[0], sizeof(uint32_t)), tt_alloc_array(n[1], sizeof(uint32_t))};
-    uint32_t *drawn = tt_alloc_array(o->n, 2 * sizeof *drawn);
-    double *tprs = tt_alloc_array(n_targets, DRAWS * sizeof *tprs);
-    tt_status s = TT_OK;
-    if (!tie_of[0] || !tie_of[1] || !drawn || !tprs) {
-        s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the bootstrap");
-        goto done;
-    }
-    size_t at[2] = {0, 0};
-    for (size_t i = 0; i < o->n; i++) {
-        for (uint64_t k = 0; k < o->ties[i].nonmembers; k++)
-            tie_of[0][at[0]++] = (uint32_t)i;
-        for (uint64_t k = 0; k < o->ties[i].members; k++)
-            tie_of[1][at[1]++] = (uint32_t)i;
-    }
-    tt_stream_key key = tt_purpose_key(seed, "bootstrap", "tpr at fpr");
-    uint64_t place = 0;
-    for (size_t draw = 0; draw < DRAWS; draw++) {
-        memset(drawn, 0, o->n * 2 * sizeof *drawn);
-        for (size_t c = 0; c < 2; c++)
-            draw_class(&key, &place, tie_of[c], n[c], c, drawn);
+    tt_draws draws;
+    tt_status s = tt_draws_begin(o, seed, "tpr at fpr", n_targets, &draws, err);
+    if (s) return s;
+    while (tt_draws_next(&draws))
         for (size_t k = 0; k < n_targets; k++) {
             uint64_t tp, fp;
-            walk(o, drawn, out[k].fpr_target, &tp, &fp);
-            tprs[k * DRAWS + draw] = (double)tp / (double)o->members;
+            walk(o, draws.drawn, out[k].fpr_target, &tp, &fp);
+            tt_draws_put(&draws, k, (double)tp / (double)o->members);
         }
-    }
-    for (size_t k = 0; k < n_targets; k++) {
-        double *t = tprs + k * DRAWS;
-        qsort(t, DRAWS, sizeof *t, compare_doubles);
-        if (out[k].resolvable) out[k].bootstrap = (tt_interval){t[DRAWS / 40 - 1], t[DRAWS - DRAWS / 40]};
-    }
-done:
-    tt_free(tie_of[0]);
-    tt_free(tie_of[1]);
-    tt_free(drawn);
-    tt_free(tprs);
-    return s;
+    for (size_t k = 0; k < n_targets; k++)
+        if (out[k].resolvable) out[k].bootstrap = tt_draws_interval(&draws, k);
+    tt_draws_end(&draws);
+    return TT_OK;
 }
 
 static void point(const tt_order *o, double target, tt_tpr *out)
