@@ -158,6 +158,16 @@ static tt_node *param_type(maker *m, const tt_param *row)
     return typed(m, "string");
 }
 
+/* Axes of a sweep: paths or names of their own, each with values or with names and values. */
+static tt_node *axes(maker *m)
+{
+    tt_node *map = typed(m, "object"), *list = typed(m, "array"), *named = typed(m, "object");
+    set_number(m, list, "minItems", 1);
+    set_number(m, named, "minProperties", 1);
+    set(m, map, "additionalProperties", any_of(m, list, named, NULL));
+    return map;
+}
+
 static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
 {
     switch (row->type) {
@@ -174,6 +184,10 @@ static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
         return plugin_name(m, kind);
     case TT_KEY_BASE:
         return any_of(m, typed(m, "string"), list_of(m, typed(m, "string")), NULL);
+    case TT_KEY_TEXT:
+        return typed(m, "string");
+    case TT_KEY_AXES:
+        return axes(m);
     case TT_KEY_TRANSFORMS:
         return list_of(m, reference_to(m, "transform", ""));
     case TT_KEY_SET: {
@@ -343,6 +357,7 @@ static tt_node *whole(maker *m)
     set(m, definitions, "threat_model", plain_section(m, &tt_spec_table_threat_model));
     set(m, definitions, "device", plain_section(m, &tt_spec_table_device));
     set(m, definitions, "limits", plain_section(m, &tt_spec_table_limits));
+    set(m, definitions, "sweep", plain_section(m, &tt_spec_table_sweep));
     tt_node *root = closed(m, own_properties(m, &tt_spec_table_top, 0));
     set_text(m, root, "$schema", "http://json-schema.org/draft-07/schema#");
     set_text(m, root, "title", "Telltale experiment spec");

@@ -283,31 +283,42 @@ static tt_status read_all(const tt_spec_reader *r)
     return r->spec->resolved ? TT_OK : tt_spec_no_memory(r);
 }
 
+tt_status tt_spec_of_document(tt_spec_document *d, const char *path, const tt_plugin_source *source,
+                              tt_spec **out)
+{
+    tt_spec *spec = tt_arena_alloc(d->arena, sizeof *spec);
+    tt_node *resolved = tt_made_map(d->arena);
+    if (!spec || !resolved) {
+        tt_arena_destroy(d->arena);
+        return tt_fail(d->err, TT_ERR_MEMORY, "out of memory for the spec");
+    }
+    spec->arena = d->arena;
+    spec->path = tt_arena_strdup(d->arena, path);
+    tt_status s = tt_spec_refer(d);
+    if (!s) s = set_base_dir(spec, path, d->err);
+    tt_spec_reader r = {spec, source, d->root, resolved, d->files, d->problems, d->err};
+    if (!s) s = read_all(&r);
+    if (s)
+        tt_spec_free(spec);
+    else
+        *out = spec;
+    return s;
+}
+
 tt_status tt_spec_load_all(const tt_spec_request *request, const tt_plugin_source *source,
                            tt_problems *problems, tt_spec **out, tt_error *err)
 {
     tt_error own = {0};
     tt_arena *arena = tt_arena_create(0);
-    tt_spec *spec = arena ? tt_arena_alloc(arena, sizeof *spec) : NULL;
-    tt_node *resolved = arena ? tt_made_map(arena) : NULL;
-    if (!spec || !resolved) {
-        tt_arena_destroy(arena);
-        return tt_fail(err, TT_ERR_MEMORY, "out of memory for the spec");
-    }
-    spec->arena = arena;
-    spec->path = tt_arena_strdup(arena, request->path);
+    if (!arena) return tt_fail(err, TT_ERR_MEMORY, "out of memory for the spec");
     tt_spec_document document = {.arena = arena, .problems = problems, .err = &own};
     tt_status s = tt_spec_document_read(&document, request);
-    if (!s) s = set_base_dir(spec, request->path, &own);
-    tt_spec_reader r = {spec, source, document.root, resolved, document.files, problems, &own};
-    if (!s) s = read_all(&r);
-    if (s) {
-        if (err) *err = own;
-        tt_spec_free(spec);
-        return s;
-    }
-    *out = spec;
-    return TT_OK;
+    if (s)
+        tt_arena_destroy(arena);
+    else
+        s = tt_spec_of_document(&document, request->path, source, out);
+    if (s && err) *err = own;
+    return s;
 }
 
 tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_overrides,

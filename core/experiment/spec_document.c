@@ -22,15 +22,26 @@ bool tt_spec_put(tt_arena *arena, tt_node *map, const char *key, const tt_node *
     *old = *value;
     old->next = next;
     old->key = name;
-    old->key_line = value->line; /* the old key may stand in another file */
-    old->key_column = value->column;
+    old->key_line = value->key_line ? value->key_line : value->line; /* the old may be another file's */
+    old->key_column = value->key_line ? value->key_column : value->column;
     return true;
 }
 
-tt_status tt_spec_document_read(tt_spec_document *d, const tt_spec_request *request)
+tt_status tt_spec_document_open(tt_spec_document *d, const tt_spec_request *request)
 {
     tt_status s = tt_spec_include(d, request->path);
     for (size_t i = 0; i < request->n_overrides && !s; i++)
         s = tt_spec_document_note(d, tt_spec_override(d, request->overrides[i]));
-    return s ? s : tt_spec_refer(d);
+    return s;
+}
+
+tt_status tt_spec_document_read(tt_spec_document *d, const tt_spec_request *request)
+{
+    tt_status s = tt_spec_document_open(d, request);
+    const tt_node *sweep = s ? NULL : tt_spec_child(d->root, "sweep");
+    if (sweep && sweep->kind != TT_NODE_NULL)
+        return tt_node_fail(sweep, d->err,
+                            "sweep: this spec stands for several runs, and one is wanted here: name one with "
+                            "--cell, or leave the sweep out (sweep=null)");
+    return s;
 }

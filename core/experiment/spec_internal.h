@@ -36,17 +36,24 @@ typedef struct tt_spec_reader {
     tt_error *err;
 } tt_spec_reader;
 
-/* spec_document.c: the files, overrides, references in their order. Mistakes are noted. */
+/* spec_document.c: the files and overrides in their order, of one run or of a sweep; references are not
+ * followed yet. Mistakes are noted. */
+tt_status tt_spec_document_open(tt_spec_document *d, const tt_spec_request *request);
+/* The same of one run: a sweep is refused. */
 tt_status tt_spec_document_read(tt_spec_document *d, const tt_spec_request *request);
 tt_status tt_spec_document_note(const tt_spec_document *d, tt_status s);
 tt_node *tt_spec_child(const tt_node *map, const char *key); /* NULL: none, or not a map */
 /* Puts `value` where `key` of `map` is, or at its end. */
 bool tt_spec_put(tt_arena *arena, tt_node *map, const char *key, const tt_node *value);
 
+/* spec.c: what a document says, references followed; its arena becomes the spec's, also after a failure. */
+tt_status tt_spec_of_document(tt_spec_document *d, const char *path, const tt_plugin_source *source,
+                              tt_spec **spec);
+
 /* spec_include.c: a file with those that its `base` names, merged */
 tt_status tt_spec_include(tt_spec_document *d, const char *path);
 
-/* spec_override.c */
+/* spec_override.c; the keys below sweep.grid and sweep.zip are paths themselves */
 tt_status tt_spec_override(tt_spec_document *d, const char *text); /* "attacks.clid.alpha=0.5" */
 /* Puts `value` at "attacks.clid.alpha". `what` names the one who asks, for messages of no place; `place` has
  * the place, or is NULL. */

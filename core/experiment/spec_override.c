@@ -30,6 +30,12 @@ static tt_status refuse_new(const tt_spec_document *d, const tt_node *section, c
                         near ? "'?" : "", section->key, name);
 }
 
+/* How many keys lead to an axis, whose name may have dots. */
+static int depth_of_axes(const char *path)
+{
+    return strncmp(path, "sweep.grid.", 11) == 0 || strncmp(path, "sweep.zip.", 10) == 0 ? 2 : -1;
+}
+
 tt_status tt_spec_set_path(tt_spec_document *d, const char *path, const tt_node *value, const char *what,
                            const tt_node *place)
 {
@@ -39,7 +45,7 @@ tt_status tt_spec_set_path(tt_spec_document *d, const char *path, const tt_node 
     if (!place) place = &nowhere;
     tt_node *map = d->root;
     for (int depth = 0;; depth++) {
-        char *dot = strchr(key, '.');
+        char *dot = depth == depth_of_axes(path) ? NULL : strchr(key, '.');
         if (dot) *dot = '\0';
         if (key[0] == '\0')
             return tt_node_fail(place, d->err, "%.200s: a key between its dots is empty", path);

@@ -22,6 +22,7 @@ static const tt_spec_key top[] = {
     {"limits", TT_KEY_LIMITS, NULL, 0, 0, NULL, false, "what a plugin may take"},
     {"batch", TT_KEY_INT, "16", 1, 4096, NULL, false,
      "samples measured together and journalled as one record"},
+    {"sweep", TT_KEY_SWEEP, NULL, 0, 0, NULL, false, "many runs at once: what differs between them"},
 };
 TABLE(tt_spec_table_top, top);
 
@@ -80,6 +81,14 @@ static const tt_spec_key limits[] = {
      "seconds that a plugin may take for one answer; 0: no limit"},
 };
 TABLE(tt_spec_table_limits, limits);
+
+static const tt_spec_key sweep[] = {
+    {"grid", TT_KEY_AXES, NULL, 0, 0, NULL, false, "every value of each axis with every value of the others"},
+    {"zip", TT_KEY_AXES, NULL, 0, 0, NULL, false, "axes that advance together; combined with the grid"},
+    {"name", TT_KEY_TEXT, NULL, 0, 0, NULL, false, "of cells: a${attacks.clid.alpha}-s${seed}"},
+    {"max_cells", TT_KEY_INT, "1000", 1, 1000000, NULL, false, "more cells are taken for a mistake"},
+};
+TABLE(tt_spec_table_sweep, sweep);
 
 const tt_spec_key *tt_spec_key_of(const tt_spec_table *table, const char *key)
 {

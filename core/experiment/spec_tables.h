@@ -15,12 +15,15 @@ typedef enum tt_spec_key_type {
     TT_KEY_PLUGIN, /* a plugin's name; its parameters stand beside it (but for backends) */
     TT_KEY_BASE,   /* a path or a list of paths */
     TT_KEY_TRANSFORMS,
+    TT_KEY_TEXT,
+    TT_KEY_AXES, /* paths, each with a list of values or a map of names to values */
     TT_KEY_DATA, /* sections */
     TT_KEY_MODELS,
     TT_KEY_ATTACKS,
     TT_KEY_THREAT_MODEL,
     TT_KEY_DEVICE,
-    TT_KEY_LIMITS
+    TT_KEY_LIMITS,
+    TT_KEY_SWEEP
 } tt_spec_key_type;
 
 typedef struct tt_spec_key {
@@ -38,11 +41,11 @@ typedef struct tt_spec_table {
     size_t n;
 } tt_spec_table;
 
-#define TT_SPEC_TABLE_MAX 16u
+#define TT_SPEC_TABLE_MAX 32u
 
 extern const tt_spec_table tt_spec_table_top, tt_spec_table_data, tt_spec_table_transform,
     tt_spec_table_model, tt_spec_table_threat_model, tt_spec_table_attack, tt_spec_table_device,
-    tt_spec_table_limits;
+    tt_spec_table_limits, tt_spec_table_sweep;
 
 const tt_spec_key *tt_spec_key_of(const tt_spec_table *table, const char *key); /* NULL: none */
 /* All keys; their number. */

@@ -1,6 +1,6 @@
 /* Specs, read and checked whole. Every plugin of any name has one table with a parameter of each type, so
  * that no plugin need be loaded. A first line "#! KEY=VALUE" is an override. */
-#include "experiment/spec.h"
+#include "experiment/sweep.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -58,12 +58,31 @@ static void put_file(const char *name, const void *data, size_t size)
     close(fd);
 }
 
+/* The first cells, where it is a sweep. */
+static void load_cells(const tt_spec_request *request, const tt_plugin_source *source)
+{
+    tt_problems problems = {0};
+    tt_sweep *sweep = NULL;
+    tt_error err = {0};
+    if (tt_sweep_open(request, &problems, &sweep, &err) != TT_OK && err.message[0] == '\0') abort();
+    for (size_t i = 0; sweep && i < sweep->n && i < 4; i++) {
+        tt_spec *spec = NULL;
+        tt_problems own = {0};
+        if (tt_sweep_cell(sweep, i, source, &own, &spec, &err) == TT_OK) tt_spec_free(spec);
+        tt_problems_free(&own);
+    }
+    tt_sweep_free(sweep);
+    tt_problems_free(&problems);
+}
+
 static tt_status load(const void *data, size_t size, const char *override)
 {
     put_file(path, data, size);
     tt_plugin_source source = {find, NULL};
     tt_spec *spec = NULL;
     tt_error err = {0};
+    tt_spec_request request = {path, &override, override[0] != '\0'};
+    load_cells(&request, &source);
     tt_status s = tt_spec_load(path, &override, override[0] != '\0', &source, &spec, &err);
     if (s) {
         if (err.message[0] == '\0') abort(); /* every refusal says something */

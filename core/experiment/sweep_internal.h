@@ -1,0 +1,19 @@
+/* Shared by sweep*.c only. */
+#ifndef TT_EXPERIMENT_SWEEP_INTERNAL_H
+#define TT_EXPERIMENT_SWEEP_INTERNAL_H
+
+#include "base/string_map.h"
+#include "experiment/spec_internal.h"
+#include "experiment/sweep.h"
+
+tt_status tt_sweep_no_memory(tt_error *err);
+/* Where a key stands, for messages. */
+tt_node tt_sweep_place(const tt_node *child);
+/* May it stand in the name of a cell? */
+bool tt_sweep_label_char(char c);
+
+/* sweep_axes.c: the axes below `node`; mistakes are noted */
+tt_status tt_sweep_read_axes(const tt_spec_reader *r, const tt_node *node, const tt_spec_request *request,
+                             tt_sweep *sweep);
+
+#endif
