@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char help[] =
-    "usage: telltale report DIR [--json] [--figures]\n"
+    "usage: telltale report DIR [--json] [--details] [--figures]\n"
     "\n"
     "Prints the table of a run: for each model that was judged and each attack the AUC, the accuracy (ASR) "
     "at the\n"
@@ -15,6 +15,9 @@ static const char help[] =
     "then paired comparisons, and what failed.\n"
     "\n"
     "  --json     machine-readable, all digits\n"
+    "  --details  also bootstrap and partial AUC, precision at prevalence, set-level inference, the papers' "
+    "own "
+    "variants\n"
     "  --figures  also draws ROC curves into DIR/figures (data and gnuplot script stay beside them)\n";
 
 static tt_status read_run(const char *dir, tt_results *r, tt_run_info *info, bool *has_info, tt_error *err)
@@ -36,7 +39,7 @@ static tt_status read_run(const char *dir, tt_results *r, tt_run_info *info, boo
     return s;
 }
 
-static tt_status report(const char *dir, bool json, bool figures, tt_buf *out, tt_error *err)
+static tt_status report(const char *dir, bool json, bool details, bool figures, tt_buf *out, tt_error *err)
 {
     tt_results r = {0};
     tt_run_info info = {0};
@@ -45,6 +48,7 @@ static tt_status report(const char *dir, bool json, bool figures, tt_buf *out, t
     if (s) return s;
     bool good = json ? tt_results_json(&r, has_info ? &info : NULL, out)
                      : tt_results_table(&r, has_info ? &info : NULL, out);
+    if (details && !json) good = good && tt_buf_printf(out, "\n") && tt_results_details(&r, out);
     if (!good) s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the table");
     if (!s && figures) s = tt_results_figures(&r, dir, &drawn, err);
     if (!drawn)
@@ -58,7 +62,7 @@ static tt_status report(const char *dir, bool json, bool figures, tt_buf *out, t
 int tt_cmd_report(int argc, char **argv)
 {
     const char *dir = NULL;
-    bool json = false, figures = false;
+    bool json = false, details = false, figures = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(help, stdout);
@@ -66,6 +70,8 @@ int tt_cmd_report(int argc, char **argv)
         }
         if (strcmp(argv[i], "--json") == 0) {
             json = true;
+        } else if (strcmp(argv[i], "--details") == 0) {
+            details = true;
         } else if (strcmp(argv[i], "--figures") == 0) {
             figures = true;
         } else if (argv[i][0] == '-' || dir) {
@@ -81,7 +87,7 @@ int tt_cmd_report(int argc, char **argv)
     }
     tt_error err = {0};
     tt_buf out = {0};
-    tt_status s = report(dir, json, figures, &out, &err);
+    tt_status s = report(dir, json, details, figures, &out, &err);
     if (!s) fwrite(out.data, 1, out.size, stdout);
     tt_buf_free(&out);
     return s ? tt_cli_error(&err) : TT_EXIT_DONE;

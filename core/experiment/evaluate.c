@@ -10,12 +10,15 @@
 
 static const double default_fprs[TT_EVALUATE_FPRS] = {0.1, 0.01, 0.001};
 
+/* bootstrap_seed NULL: analytic intervals alone. */
 static tt_status evaluate_at(size_t n, const double *scores, const uint8_t *member, const double *fprs,
-                             size_t n_fprs, uint64_t bootstrap_seed, tt_evaluation *out, tt_error *err)
+                             size_t n_fprs, const uint64_t *bootstrap_seed, tt_evaluation *out, tt_error *err)
 {
     *out = (tt_evaluation){0};
     tt_status s = tt_auc_compute(n, scores, member, &out->auc, err);
-    if (!s) s = tt_tprs_at_fprs(n, scores, member, fprs, n_fprs, bootstrap_seed, out->tpr, err);
+    if (!s)
+        s = bootstrap_seed ? tt_tprs_at_fprs(n, scores, member, fprs, n_fprs, *bootstrap_seed, out->tpr, err)
+                           : tt_tprs_at_fprs_analytic(n, scores, member, fprs, n_fprs, out->tpr, err);
     if (!s) s = tt_best_accuracy(n, scores, member, &out->best, err);
     for (size_t i = 0; i < n; i++)
         out->members += member[i];
@@ -26,7 +29,7 @@ static tt_status evaluate_at(size_t n, const double *scores, const uint8_t *memb
 tt_status tt_evaluate(size_t n, const double *scores, const uint8_t *member, uint64_t bootstrap_seed,
                       tt_evaluation *out, tt_error *err)
 {
-    return evaluate_at(n, scores, member, default_fprs, TT_EVALUATE_FPRS, bootstrap_seed, out, err);
+    return evaluate_at(n, scores, member, default_fprs, TT_EVALUATE_FPRS, &bootstrap_seed, out, err);
 }
 
 typedef struct record {
@@ -63,9 +66,10 @@ static tt_status read_record(const char *path, const tt_csv *csv, size_t row, co
     return TT_OK;
 }
 
-static tt_status evaluate_seed(const char *path, const record *r, size_t n, const double *fprs, size_t n_fprs,
-                               tt_evaluation *out, tt_error *err)
+static tt_status evaluate_seed(const char *path, const record *r, size_t n, const double *fprs,
+                               const tt_evaluations *all, tt_evaluation *out, tt_error *err)
 {
+    uint64_t seed = (uint64_t)r[0].seed;
     double *scores = tt_alloc_array(n, sizeof *scores);
     uint8_t *member = tt_alloc_array(n, sizeof *member);
     tt_status s = scores && member ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for %zu scores", n);
@@ -73,7 +77,7 @@ static tt_status evaluate_seed(const char *path, const record *r, size_t n, cons
         scores[i] = r[i].score;
         member[i] = r[i].member;
     }
-    if (!s) s = evaluate_at(n, scores, member, fprs, n_fprs, (uint64_t)r[0].seed, out, err);
+    if (!s) s = evaluate_at(n, scores, member, fprs, all->n_fprs, all->analytic ? NULL : &seed, out, err);
     if (s) tt_fail_in(err, "%s: seed %lld", path, (long long)r[0].seed);
     out->seed = r[0].seed;
     tt_free(scores);
@@ -132,7 +136,7 @@ static tt_status evaluate_records(const char *path, const record *r, size_t n, c
         size_t end = i;
         while (end < n && r[end].seed == r[i].seed)
             end++;
-        tt_status s = evaluate_seed(path, r + i, end - i, fprs, out->n_fprs, &out->of_seed[out->n], err);
+        tt_status s = evaluate_seed(path, r + i, end - i, fprs, out, &out->of_seed[out->n], err);
         if (s) return s;
         out->n++;
         i = end;
@@ -142,13 +146,13 @@ static tt_status evaluate_records(const char *path, const record *r, size_t n, c
 
 tt_status tt_evaluate_csv(const char *path, tt_evaluations *out, tt_error *err)
 {
-    return tt_evaluate_csv_at(path, default_fprs, TT_EVALUATE_FPRS, out, err);
+    return tt_evaluate_csv_at(path, default_fprs, TT_EVALUATE_FPRS, false, out, err);
 }
 
-tt_status tt_evaluate_csv_at(const char *path, const double *fprs, size_t n_fprs, tt_evaluations *out,
-                             tt_error *err)
+tt_status tt_evaluate_csv_at(const char *path, const double *fprs, size_t n_fprs, bool analytic,
+                             tt_evaluations *out, tt_error *err)
 {
-    *out = (tt_evaluations){.n_fprs = n_fprs};
+    *out = (tt_evaluations){.n_fprs = n_fprs, .analytic = analytic};
     if (n_fprs > TT_EVALUATE_FPRS_MAX)
         return tt_fail(err, TT_ERR_INVALID, "%zu FPRs: at most %d", n_fprs, TT_EVALUATE_FPRS_MAX);
     tt_csv csv;
@@ -203,8 +207,9 @@ static void cell(tt_buf *out, const char *format, ...)
 
 static void cell_of_tpr(const tt_tpr *t, tt_buf *out)
 {
+    tt_interval i = isnan(t->bootstrap.low) ? t->interval : t->bootstrap;
     if (t->resolvable)
-        cell(out, "%.4f [%.4f, %.4f]", t->tpr, t->bootstrap.low, t->bootstrap.high);
+        cell(out, "%.4f [%.4f, %.4f]", t->tpr, i.low, i.high);
     else
         cell(out, "not resolvable");
 }
@@ -265,7 +270,8 @@ bool tt_evaluations_text(const tt_evaluations *e, tt_buf *out)
     tt_buf_printf(
         out,
         "AUC intervals: DeLong, logit scale. TPR: largest whose FPR does not exceed the target; intervals: "
-        "two-class bootstrap.\nBest accuracy is the best threshold on these very data: optimistic.\n");
+        "%s.\nBest accuracy is the best threshold on these very data: optimistic.\n",
+        e->analytic ? "Clopper-Pearson, the threshold taken as fixed" : "two-class bootstrap");
     return !out->failed;
 }
 

@@ -19,6 +19,7 @@ typedef struct tt_evaluation {
 typedef struct tt_evaluations {
     tt_evaluation *of_seed;
     size_t n, n_fprs;
+    bool analytic;
     tt_over_seeds auc, best, tpr[TT_EVALUATE_FPRS_MAX]; /* n = 0 for a TPR that some seed cannot resolve */
 } tt_evaluations;
 
@@ -27,9 +28,10 @@ TT_API tt_status tt_evaluate(size_t n, const double *scores, const uint8_t *memb
                              tt_evaluation *out, tt_error *err);
 /* A CSV with columns label (1 member, 0 not), score (higher = member) and, if it has several runs, seed. */
 TT_API tt_status tt_evaluate_csv(const char *path, tt_evaluations *out, tt_error *err);
-/* At FPRs of one's own choice, each in (0, 1), at most TT_EVALUATE_FPRS_MAX. */
-TT_API tt_status tt_evaluate_csv_at(const char *path, const double *fprs, size_t n_fprs, tt_evaluations *out,
-                                    tt_error *err);
+/* At FPRs of one's own choice, each in (0, 1), at most TT_EVALUATE_FPRS_MAX. analytic: no bootstrap, so that
+ * a million scores take a second; the TPRs' intervals are then Clopper-Pearson's alone. */
+TT_API tt_status tt_evaluate_csv_at(const char *path, const double *fprs, size_t n_fprs, bool analytic,
+                                    tt_evaluations *out, tt_error *err);
 TT_API void tt_evaluations_free(tt_evaluations *e);
 
 /* As a table for people, or as JSON. */

@@ -30,6 +30,21 @@ typedef struct tt_result_features {
     tt_meter attributed;    /* of all n rows */
 } tt_result_features;
 
+enum { TT_PARTIAL_AUCS = 2, TT_PRECISIONS = 3, TT_SET_SIZES = 6, TT_VARIANTS_MAX = 16 };
+
+/* What else scores tell (docs/statistics.md). */
+typedef struct tt_inference {
+    tt_interval auc_bootstrap;
+    tt_partial_auc partial[TT_PARTIAL_AUCS]; /* up to FPR 10 and 1 % */
+    tt_precision precision[TT_PRECISIONS];   /* 1, 10, 100 non-members to a member, at the fitted threshold;
+                                                else   NaN */
+    bool has_set;                            /* false: a class has fewer than 2 */
+    tt_set_test set;                         /* members, as a set, against the non-members */
+    tt_set_power power[TT_SET_SIZES];        /* sets of 5 to 200, at the 5 % level */
+    double variants[TT_VARIANTS_MAX];        /* in the order of tt_stat_variants */
+    size_t n_variants;
+} tt_inference;
+
 /* One attack scored on one model. The first part is given; the second is filled by tt_result_evaluate. */
 typedef struct tt_result_scores {
     const char *attack, *role;
@@ -58,12 +73,15 @@ typedef struct tt_result_scores {
     tt_interval asr_fitted; /* two-class bootstrap over calibration and evaluation, threshold refitted in
                                each draw; keyed, reproducible */
     double tpr_clid_compat; /* at 1 % FPR, as the CLiD scripts take it (labelled so) */
+    bool has_inference;     /* false: a file of before 0.1.0's statistics */
+    tt_inference inference;
 } tt_result_scores;
 
 /* Two attacks on the same samples of one model: paired DeLong. */
 typedef struct tt_result_comparison {
     const char *attack_a, *attack_b, *role;
     tt_delong_paired delong;
+    double p_holm; /* over all comparisons of this role */
 } tt_result_comparison;
 
 typedef struct tt_results {
@@ -83,6 +101,8 @@ typedef struct tt_results {
     tt_arena *arena; /* of results that were read; else NULL */
 } tt_results;
 
+/* The rest of the metrics, once threshold and ROC are there. */
+TT_API tt_status tt_result_infer(tt_result_scores *r, uint64_t seed, tt_error *err);
 /* Metrics of one attack on one model; `seed` keys the bootstraps. */
 TT_API tt_status tt_result_evaluate(tt_result_scores *r, uint64_t seed, tt_error *err);
 /* All pairs of attacks of one role that scored the same samples; *comparisons freed with tt_free. */
@@ -116,6 +136,8 @@ TT_API void tt_run_info_free(tt_run_info *info);
  * line an attack (AUC, ASR, TPR@1 %FPR, TPR@0.1 %FPR with intervals, queries a sample, seconds), then the
  * paired comparisons, then what failed. info may be NULL. */
 TT_API bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_buf *out);
+/* The rest of the statistics, for people who ask: `telltale report --details`. */
+TT_API bool tt_results_details(const tt_results *r, tt_buf *out);
 /* The same as JSON. */
 TT_API bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out);
 /* ROC curves of one role: figures/roc-ROLE.dat, .gp and, where gnuplot is installed, .png; *drawn says so. */

@@ -10,7 +10,7 @@ tt_status tt_result_evaluate(tt_result_scores *r, uint64_t seed, tt_error *err)
     if (!s) s = tt_roc_compute(r->n, r->scores, r->member, &r->roc, &r->n_roc, err);
     if (s) return s;
     r->tpr_clid_compat = tt_tpr_clid_compat(r->n, r->scores, r->member, 0.01);
-    if (r->n_calibration == 0) return TT_OK;
+    if (r->n_calibration == 0) return tt_result_infer(r, seed, err);
     tt_accuracy fitted;
     s = tt_best_accuracy(r->n_calibration, r->calibration_scores, r->calibration_member, &fitted, err);
     if (s) return tt_fail_in(err, "calibration");
@@ -20,7 +20,7 @@ tt_status tt_result_evaluate(tt_result_scores *r, uint64_t seed, tt_error *err)
     if (!s)
         s = tt_accuracy_refitted(r->n_calibration, r->calibration_scores, r->calibration_member, r->n,
                                  r->scores, r->member, seed, &r->asr_fitted, err);
-    return s;
+    return s ? s : tt_result_infer(r, seed, err);
 }
 
 /* The same samples in the same order? Measuring order is the same for all attacks of a model. */
@@ -28,6 +28,28 @@ static bool comparable(const tt_result_scores *a, const tt_result_scores *b)
 {
     return !a->failure && !b->failure && strcmp(a->role, b->role) == 0 && a->n == b->n &&
            memcmp(a->sample, b->sample, a->n * sizeof *a->sample) == 0;
+}
+
+/* Holm, over the comparisons of each role. */
+static tt_status adjust(tt_results *r, tt_error *err)
+{
+    double *p = tt_alloc_array(r->n_comparisons + 1, sizeof *p);
+    if (!p) return tt_fail(err, TT_ERR_MEMORY, "out of memory for comparisons");
+    for (size_t i = 0; i < r->n_comparisons; i++) {
+        const char *role = r->comparisons[i].role;
+        size_t first = 0, n = 0;
+        while (strcmp(r->comparisons[first].role, role) != 0)
+            first++;
+        if (first < i) continue; /* this role is done */
+        for (size_t k = i; k < r->n_comparisons; k++)
+            if (strcmp(r->comparisons[k].role, role) == 0) p[n++] = r->comparisons[k].delong.p;
+        tt_holm(n, p, p);
+        n = 0;
+        for (size_t k = i; k < r->n_comparisons; k++)
+            if (strcmp(r->comparisons[k].role, role) == 0) r->comparisons[k].p_holm = p[n++];
+    }
+    tt_free(p);
+    return TT_OK;
 }
 
 tt_status tt_results_compare(tt_results *r, tt_error *err)
@@ -46,5 +68,5 @@ tt_status tt_results_compare(tt_results *r, tt_error *err)
             if (s) return tt_fail_in(err, "%s against %s", a->attack, b->attack);
             r->n_comparisons++;
         }
-    return TT_OK;
+    return adjust(r, err);
 }

@@ -42,6 +42,45 @@ static void tprs(tt_buf *out, const tt_evaluation *e)
     tt_buf_printf(out, "]");
 }
 
+static void inference(tt_buf *out, const tt_inference *f)
+{
+    const tt_stat_variant *variants;
+    size_t known = tt_stat_variants(&variants);
+    interval(out, "auc_bootstrap", f->auc_bootstrap);
+    tt_buf_printf(out, ", \"partial_auc\": [");
+    for (size_t k = 0; k < TT_PARTIAL_AUCS; k++) {
+        tt_buf_printf(out, "%s{\"fpr_max\": %g", k ? ", " : "", f->partial[k].fpr_max);
+        number(out, "standardised", f->partial[k].standardised);
+        interval(out, "interval", f->partial[k].interval);
+        tt_buf_printf(out, "}");
+    }
+    tt_buf_printf(out, "], \"precision\": [");
+    for (size_t k = 0; k < TT_PRECISIONS; k++) {
+        tt_buf_printf(out, "%s{\"nonmembers_to_a_member\": %g", k ? ", " : "", f->precision[k].odds);
+        number(out, "precision", f->precision[k].precision);
+        interval(out, "interval", f->precision[k].interval);
+        tt_buf_printf(out, "}");
+    }
+    tt_buf_printf(out, "]");
+    if (f->has_set) {
+        number(out, "set_welch_p", f->set.welch_p);
+        number(out, "set_mann_whitney_p", f->set.mann_whitney_p);
+    }
+    tt_buf_printf(out, ", \"set_power\": [");
+    for (size_t k = 0; k < TT_SET_SIZES; k++) {
+        tt_buf_printf(out, "%s{\"size\": %zu", k ? ", " : "", f->power[k].size);
+        number(out, "welch", f->power[k].welch);
+        number(out, "mann_whitney", f->power[k].mann_whitney);
+        number(out, "false_welch", f->power[k].false_welch);
+        number(out, "false_mann_whitney", f->power[k].false_mann_whitney);
+        tt_buf_printf(out, "}");
+    }
+    tt_buf_printf(out, "], \"variants\": {\"as\": \"papers' scripts take them\"");
+    for (size_t k = 0; k < f->n_variants && k < known; k++)
+        number(out, variants[k].name, f->variants[k]);
+    tt_buf_printf(out, "}");
+}
+
 static void scores(tt_buf *out, const tt_result_scores *r, const tt_run_info *info)
 {
     tt_buf_printf(out, "{\"attack\": ");
@@ -73,6 +112,7 @@ static void scores(tt_buf *out, const tt_result_scores *r, const tt_run_info *in
     number(out, "best_accuracy_optimistic", e->best.accuracy);
     tprs(out, e);
     number(out, "tpr_at_1_percent_fpr_as_clid_prints_it", r->tpr_clid_compat);
+    if (r->has_inference) inference(out, &r->inference);
     tt_buf_printf(out, "}");
 }
 
@@ -94,6 +134,7 @@ bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
         interval(out, "interval", c->delong.interval);
         number(out, "z", c->delong.z);
         number(out, "p", c->delong.p);
+        number(out, "p_holm", c->p_holm);
         tt_buf_printf(out, "}");
     }
     tt_buf_printf(out, "\n  ]\n}\n");

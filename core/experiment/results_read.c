@@ -1,8 +1,8 @@
 /* results.h5 back into a tt_results. */
 #include "base/mem.h"
-#include "experiment/results.h"
-#include "formats/hdf5.h"
+#include "experiment/results_inference.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -254,6 +254,7 @@ static tt_status read_one_scores(reading *x, const char *group, tt_result_scores
     s = read_rows(x, group, r);
     if (!s) s = read_roc(x, group, r);
     if (!s) s = read_metrics(x, group, r);
+    if (!s) s = tt_inference_read(x->h, group, &r->inference, &r->has_inference, x->err);
     char *path = below(x, group, "calibration_score");
     if (s || !path || !tt_hdf5_has(x->h, path)) return s;
     double *scores;
@@ -332,6 +333,14 @@ static tt_status read_tables(reading *x)
     return s ? s : visit_all(x, "/scores", NULL, visit_scores);
 }
 
+/* Files of before have none. */
+static double holm_of(reading *x, const char *group)
+{
+    double p;
+    tt_error absent = {0};
+    return tt_hdf5_attribute_f64(x->h, group, "p_holm", &p, &absent) == TT_OK ? p : NAN;
+}
+
 static tt_status read_comparisons(reading *x)
 {
     tt_results *r = x->r;
@@ -355,6 +364,7 @@ static tt_status read_comparisons(reading *x)
         if (!s) s = read_interval(x, group, "difference", &c->delong.interval);
         if (!s) s = real_of(x, group, "z", &c->delong.z);
         if (!s) s = real_of(x, group, "p", &c->delong.p);
+        if (!s) c->p_holm = holm_of(x, group);
         r->n_comparisons = i + 1;
     }
     return s;

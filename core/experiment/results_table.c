@@ -98,9 +98,10 @@ static void comparisons(const tt_results *r, const char *role, tt_buf *out)
     for (size_t i = 0; i < r->n_comparisons; i++) {
         const tt_result_comparison *c = &r->comparisons[i];
         if (strcmp(c->role, role) != 0) continue;
-        tt_buf_printf(out, "  %s against %s: AUC %+.3f [%+.3f, %+.3f], z %.2f, p %.2g (paired DeLong)\n",
-                      c->attack_a, c->attack_b, c->delong.difference, c->delong.interval.low,
-                      c->delong.interval.high, c->delong.z, c->delong.p);
+        tt_buf_printf(
+            out, "  %s against %s: AUC %+.3f [%+.3f, %+.3f], z %.2f, p %.2g, %.2g by Holm (paired DeLong)\n",
+            c->attack_a, c->attack_b, c->delong.difference, c->delong.interval.low, c->delong.interval.high,
+            c->delong.z, c->delong.p, c->p_holm);
     }
 }
 

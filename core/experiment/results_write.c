@@ -1,6 +1,5 @@
 /* Results as HDF5: docs/results-format.md describes what is written here. */
-#include "experiment/results.h"
-#include "formats/hdf5.h"
+#include "experiment/results_inference.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -173,6 +172,7 @@ static void write_scores(tt_hdf5_writer *w, const tt_result_scores *r, size_t or
     }
     write_roc(w, r, group);
     write_metrics(w, r, group);
+    if (r->has_inference) tt_inference_write(w, &r->inference, group);
 }
 
 static void write_comparisons(tt_hdf5_writer *w, const tt_results *r)
@@ -192,6 +192,7 @@ static void write_comparisons(tt_hdf5_writer *w, const tt_results *r)
         set_interval(w, group, "difference", c->delong.interval);
         tt_hdf5_set_f64(w, group, "z", c->delong.z);
         tt_hdf5_set_f64(w, group, "p", c->delong.p);
+        tt_hdf5_set_f64(w, group, "p_holm", c->p_holm);
     }
 }
 
@@ -206,6 +207,7 @@ tt_status tt_results_write(const tt_results *r, const char *path, tt_error *err)
     tt_error why = {0};
     tt_status s = write_samples(w, r, &why);
     write_models(w, r);
+    tt_variants_write(w);
     tt_hdf5_group(w, "/features");
     for (size_t i = 0; i < r->n_features; i++)
         write_features(w, &r->features[i], i);

@@ -44,6 +44,10 @@ TT_API tt_status tt_tpr_at_fpr(size_t n, const double *scores, const uint8_t *me
 TT_API tt_status tt_tprs_at_fprs(size_t n, const double *scores, const uint8_t *member,
                                  const double *fpr_targets, size_t n_targets, uint64_t seed, tt_tpr *out,
                                  tt_error *err);
+/* Without the bootstrap (its interval is NaN): for very many scores. */
+TT_API tt_status tt_tprs_at_fprs_analytic(size_t n, const double *scores, const uint8_t *member,
+                                          const double *fpr_targets, size_t n_targets, tt_tpr *out,
+                                          tt_error *err);
 /* clid_compat of grey-box 4.3: classes swapped, first point with FPR ≥ target. */
 TT_API double tt_tpr_clid_compat(size_t n, const double *scores, const uint8_t *member, double fpr_target);
 

@@ -56,8 +56,9 @@ static void point(const tt_order *o, double target, tt_tpr *out)
     out->interval = tt_clopper_pearson(tp, o->members, 0.95);
 }
 
-tt_status tt_tprs_at_fprs(size_t n, const double *scores, const uint8_t *member, const double *fpr_targets,
-                          size_t n_targets, uint64_t seed, tt_tpr *out, tt_error *err)
+/* seed NULL: without the bootstrap. */
+static tt_status all_points(size_t n, const double *scores, const uint8_t *member, const double *fpr_targets,
+                            size_t n_targets, const uint64_t *seed, tt_tpr *out, tt_error *err)
 {
     bool any = false;
     for (size_t k = 0; k < n_targets; k++)
@@ -70,9 +71,21 @@ tt_status tt_tprs_at_fprs(size_t n, const double *scores, const uint8_t *member,
         point(&o, fpr_targets[k], &out[k]);
         any = any || out[k].resolvable;
     }
-    if (any) s = bootstrap(&o, seed, out, n_targets, err);
+    if (any && seed) s = bootstrap(&o, *seed, out, n_targets, err);
     tt_order_free(&o);
     return s;
+}
+
+tt_status tt_tprs_at_fprs(size_t n, const double *scores, const uint8_t *member, const double *fpr_targets,
+                          size_t n_targets, uint64_t seed, tt_tpr *out, tt_error *err)
+{
+    return all_points(n, scores, member, fpr_targets, n_targets, &seed, out, err);
+}
+
+tt_status tt_tprs_at_fprs_analytic(size_t n, const double *scores, const uint8_t *member,
+                                   const double *fpr_targets, size_t n_targets, tt_tpr *out, tt_error *err)
+{
+    return all_points(n, scores, member, fpr_targets, n_targets, NULL, out, err);
 }
 
 tt_status tt_tpr_at_fpr(size_t n, const double *scores, const uint8_t *member, double target, uint64_t seed,

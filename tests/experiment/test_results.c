@@ -116,6 +116,62 @@ START_TEST(what_is_written_is_read_back)
 }
 END_TEST
 
+START_TEST(the_statistics_behind_the_table_are_read_back_to_the_bit)
+{
+    tt_results back;
+    tt_ok(tt_results_write(&results, path, &err), &err);
+    tt_ok(tt_results_read(path, &back, &err), &err);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert(scores[i].has_inference && back.scores[i].has_inference);
+        tt_buf a = {0}, b = {0};
+        ck_assert_mem_eq(&back.scores[i].inference.set, &scores[i].inference.set, sizeof(tt_set_test));
+        ck_assert_uint_eq(back.scores[i].inference.n_variants, scores[i].inference.n_variants);
+        ck_assert(tt_results_json(&results, NULL, &a) && tt_results_json(&back, NULL, &b));
+        ck_assert_str_eq(a.data, b.data);
+        a.size = b.size = 0;
+        ck_assert(tt_results_details(&results, &a) && tt_results_details(&back, &b));
+        ck_assert_str_eq(a.data, b.data);
+        tt_buf_free(&a);
+        tt_buf_free(&b);
+    }
+    ck_assert_double_eq(back.comparisons[0].p_holm, results.comparisons[0].delong.p); /* one test */
+    tt_results_free(&back);
+}
+END_TEST
+
+START_TEST(precision_is_given_at_a_fitted_threshold_alone)
+{
+    const tt_inference *fitted = &scores[0].inference, *none = &scores[1].inference;
+    for (int k = 0; k < TT_PRECISIONS; k++) {
+        ck_assert(!isnan(fitted->precision[k].precision));
+        ck_assert(isnan(none->precision[k].precision));
+    }
+    ck_assert(!none->partial[1].resolvable && isnan(none->partial[1].area)); /* 1 % of 20 non-members */
+}
+END_TEST
+
+START_TEST(holm_counts_the_comparisons_of_each_role_apart)
+{
+    tt_result_scores four[4] = {scores[0], scores[1], scores[0], scores[1]};
+    four[2].attack = "third";
+    four[2].scores = values; /* any other numbers */
+    four[3].role = "control";
+    tt_results r = results;
+    r.scores = four;
+    r.n_scores = 4;
+    r.comparisons = NULL;
+    tt_ok(tt_results_compare(&r, &err), &err);
+    ck_assert_uint_eq(r.n_comparisons, 3); /* pairs of the three on target; control has one attack */
+    double p[3], adjusted[3];
+    for (int i = 0; i < 3; i++)
+        p[i] = r.comparisons[i].delong.p;
+    tt_holm(3, p, adjusted);
+    for (int i = 0; i < 3; i++)
+        ck_assert_double_eq(r.comparisons[i].p_holm, adjusted[i]);
+    tt_free(r.comparisons);
+}
+END_TEST
+
 static char *bytes(size_t *size)
 {
     char *data;
@@ -220,6 +276,9 @@ Suite *tt_test_suite(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, what_is_written_is_read_back);
+    tcase_add_test(tc, the_statistics_behind_the_table_are_read_back_to_the_bit);
+    tcase_add_test(tc, precision_is_given_at_a_fitted_threshold_alone);
+    tcase_add_test(tc, holm_counts_the_comparisons_of_each_role_apart);
     tcase_add_test(tc, the_same_results_are_the_same_bytes);
     tcase_add_test(tc, a_file_that_is_cut_off_is_an_error);
     tcase_add_test(tc, other_hdf5_files_and_newer_versions_are_refused);
