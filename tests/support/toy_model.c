@@ -175,7 +175,7 @@ static size_t n_opened, n_params, n_kept;
 
 void toy_keep(void *state)
 {
-    ck_assert_uint_lt(n_kept, 16);
+    ck_assert_uint_lt(n_kept, 64);
     kept[n_kept++] = state;
 }
 
@@ -205,7 +205,7 @@ static tt_status open_attack(const char *name, const char *yaml, toy_attack *a, 
     tt_arena_destroy(arena);
     if (s) return s;
     *a = (toy_attack){.table = found->table};
-    ck_assert_uint_lt(n_params, 16);
+    ck_assert_uint_lt(n_params, 64);
     params_of[n_params++] = params;
     s = a->table->create(params, &a->attack, err);
     if (s) return s;
