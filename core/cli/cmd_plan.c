@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/run_options.h"
 #include "experiment/survey.h"
+#include "experiment/sweep_run.h"
 
 #include <stdio.h>
 
@@ -15,6 +16,9 @@ static const char plan_help[] =
     "are not in the\n"
     "store yet are read and hashed.\n"
     "\n"
+    "Of a sweep a line for each cell and the sums; --cell NAME shows one cell's tree.\n"
+    "\n"
+    "  --cell NAME       of a sweep: this cell\n"
     "  --out DIR         the run's folder; default: results/NAME, NAME being the spec's file without its "
     "ending\n" TT_RUN_OPTIONS_HELP;
 
@@ -25,13 +29,23 @@ static const char explain_help[] =
     "the store has it,\n"
     "and if not, every part of its key in which the nearest stored step differs. `telltale plan SPEC` lists "
     "the names.\n"
-    "\n" TT_RUN_OPTIONS_HELP;
+    "\n"
+    "  --cell NAME       of a sweep: this cell\n" TT_RUN_OPTIONS_HELP;
 
-static tt_status survey(tt_run_options *o, const char *store, tt_buf *out, tt_error *err)
+static tt_status survey_sweep(tt_run_options *o, const tt_launch *launch, tt_describer *describer,
+                              const char *dir, size_t *failures, tt_buf *out, tt_error *err)
 {
-    tt_launch launch = tt_run_options_launch(o);
-    tt_describer *describer = tt_describer_create(&launch);
-    if (!describer) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    if (o->step)
+        return tt_fail(err, TT_ERR_INVALID, "%s is a sweep of %zu cells: say which, --cell %s", o->spec,
+                       o->sweep->n, o->sweep->names[0]);
+    tt_sweep_job job = {o->sweep, *launch, describer, {tt_describe_plugin, describer}, dir};
+    return tt_sweep_plan(&job, &o->problems, failures, out, err);
+}
+
+static tt_status survey_one(tt_run_options *o, const tt_launch *options, tt_describer *describer,
+                            const char *store, tt_buf *out, tt_error *err)
+{
+    tt_launch launch = *options;
     tt_spec *spec = NULL;
     tt_prepared prepared = {0};
     tt_survey found = {0};
@@ -47,6 +61,21 @@ static tt_status survey(tt_run_options *o, const char *store, tt_buf *out, tt_er
     tt_survey_free(&found);
     tt_prepared_free(&prepared);
     tt_spec_free(spec);
+    return s;
+}
+
+static tt_status survey(tt_run_options *o, const char *dir, size_t *failures, tt_buf *out, tt_error *err)
+{
+    tt_launch launch = tt_run_options_launch(o);
+    tt_describer *describer = tt_describer_create(&launch);
+    char *store = tt_path_join(dir, "store");
+    tt_status s =
+        describer && store ? tt_run_options_open(o, err) : tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    if (!s && o->sweep)
+        s = survey_sweep(o, &launch, describer, dir, failures, out, err);
+    else if (!s)
+        s = survey_one(o, &launch, describer, store, out, err);
+    tt_free(store);
     tt_describer_destroy(describer);
     return s;
 }
@@ -61,13 +90,14 @@ static int say(const char *command, const char *help, int argc, char **argv, boo
     }
     tt_error err = {0};
     tt_buf out = {0};
-    char *dir = tt_run_options_dir(&o), *store = dir ? tt_path_join(dir, "store") : NULL;
-    tt_status s = store ? survey(&o, store, &out, &err) : tt_fail(&err, TT_ERR_MEMORY, "out of memory");
+    size_t failures = 0;
+    char *dir = tt_run_options_dir(&o);
+    tt_status s =
+        dir ? survey(&o, dir, &failures, &out, &err) : tt_fail(&err, TT_ERR_MEMORY, "out of memory");
     if (!s) fwrite(out.data, 1, out.size, stdout);
-    int code = s ? tt_run_options_error(&o, &err) : TT_EXIT_DONE;
+    int code = s ? tt_run_options_error(&o, &err) : failures ? TT_EXIT_FAILURES : TT_EXIT_DONE;
     tt_run_options_free(&o);
     tt_buf_free(&out);
-    tt_free(store);
     tt_free(dir);
     return code;
 }

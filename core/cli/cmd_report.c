@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "experiment/results.h"
+#include "experiment/sweep_index.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@ static const char help[] =
     "at the\n"
     "threshold that calibration fitted, TPR at 1 and 0.1 % FPR, all with intervals, queries a sample and "
     "seconds;\n"
-    "then paired comparisons, and what failed.\n"
+    "then paired comparisons, and what failed. Of a sweep a line for each cell, model and attack.\n"
     "\n"
     "  --json     machine-readable, all digits\n"
     "  --details  also bootstrap and partial AUC, precision at prevalence, set-level inference, the papers' "
@@ -39,11 +40,21 @@ static tt_status read_run(const char *dir, tt_results *r, tt_run_info *info, boo
     return s;
 }
 
+static tt_status report_sweep(const char *dir, bool json, bool more, tt_buf *out, tt_error *err)
+{
+    if (more)
+        return tt_fail(err, TT_ERR_INVALID,
+                       "%s holds a sweep: --details and --figures are for one of its cells, %s/cells/NAME",
+                       dir, dir);
+    return json ? tt_sweep_json(dir, out, err) : tt_sweep_table(dir, out, err);
+}
+
 static tt_status report(const char *dir, bool json, bool details, bool figures, tt_buf *out, tt_error *err)
 {
     tt_results r = {0};
     tt_run_info info = {0};
     bool has_info, drawn = true;
+    if (tt_sweep_index_there(dir)) return report_sweep(dir, json, details || figures, out, err);
     tt_status s = read_run(dir, &r, &info, &has_info, err);
     if (s) return s;
     bool good = json ? tt_results_json(&r, has_info ? &info : NULL, out)

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/run_options.h"
 #include "experiment/conductor.h"
+#include "experiment/sweep_run.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static const char help[] =
     "prints its table.\n"
     "The same command on the same DIR resumes where a run was stopped, and repeats nothing that is "
     "measured.\n"
+    "A spec with a sweep runs all its cells, each in DIR/cells/NAME, and prints one line a cell and attack.\n"
     "\n"
     "  --out DIR         default: results/NAME, NAME being the spec's file without its "
     "ending\n" TT_RUN_OPTIONS_HELP "\n"
@@ -32,14 +34,23 @@ static void say_how_to_resume(const tt_run_options *o, const char *dir)
     fprintf(stderr, " --out %s\n", dir);
 }
 
-static tt_status run(tt_run_options *o, const char *dir, size_t *failures, tt_buf *table, tt_error *err)
+static tt_status run_sweep(tt_run_options *o, const tt_launch *launch, tt_describer *describer,
+                           const char *dir, size_t *failures, tt_buf *table, tt_error *err)
 {
-    tt_launch launch = tt_run_options_launch(o);
-    tt_describer *describer = tt_describer_create(&launch);
-    if (!describer) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    tt_sweep_job job = {o->sweep, *launch, describer, {tt_describe_plugin, describer}, dir};
+    tt_status s = tt_sweep_run(&job, &o->problems, failures, err);
+    return s ? s : tt_sweep_table(dir, table, err);
+}
+
+static tt_status run_one(tt_run_options *o, const tt_launch *options, tt_describer *describer,
+                         const char *dir, size_t *failures, tt_buf *table, tt_error *err)
+{
+    tt_launch launch = *options;
     tt_spec *spec = NULL;
     tt_conductor *conductor = NULL;
     tt_status s = tt_run_options_load(o, describer, &spec, err);
+    if (!s && tt_sweep_index_there(dir))
+        s = tt_fail(err, TT_ERR_EXISTS, "%s holds a sweep: give this run another folder (--out)", dir);
     if (!s) {
         launch.time_limit_s = spec->time_limit_s;
         s = tt_conductor_create(spec, &launch, describer, dir, &conductor, err);
@@ -49,6 +60,19 @@ static tt_status run(tt_run_options *o, const char *dir, size_t *failures, tt_bu
         s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the table");
     tt_conductor_destroy(conductor);
     tt_spec_free(spec);
+    return s;
+}
+
+static tt_status run(tt_run_options *o, const char *dir, size_t *failures, tt_buf *table, tt_error *err)
+{
+    tt_launch launch = tt_run_options_launch(o);
+    tt_describer *describer = tt_describer_create(&launch);
+    if (!describer) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    tt_status s = tt_run_options_open(o, err);
+    if (!s && o->sweep)
+        s = run_sweep(o, &launch, describer, dir, failures, table, err);
+    else if (!s)
+        s = run_one(o, &launch, describer, dir, failures, table, err);
     tt_describer_destroy(describer);
     return s;
 }
@@ -76,7 +100,8 @@ int tt_cmd_run(int argc, char **argv)
         code = tt_run_options_error(&o, &err);
     } else {
         fwrite(table.data, 1, table.size, stdout);
-        printf("\n%s/results.h5; `telltale report %s` prints this again\n", dir, dir);
+        printf("\n%s/%s; `telltale report %s` prints this again\n", dir,
+               o.sweep ? "sweep.json" : "results.h5", dir);
     }
     tt_buf_free(&table);
     tt_free(dir);

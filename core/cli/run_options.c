@@ -18,6 +18,7 @@ static bool is_override(const char *text)
 
 bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_options *o)
 {
+    bool takes_cell = strcmp(command, "plan") == 0 || strcmp(command, "explain") == 0;
     *o = (tt_run_options){0};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
@@ -31,6 +32,8 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
             o->quiet = true;
         } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
             o->out = argv[++i];
+        } else if (strcmp(argv[i], "--cell") == 0 && i + 1 < argc && takes_cell) {
+            o->cell = argv[++i];
         } else if (argv[i][0] != '-' && is_override(argv[i]) && o->n_overrides < TT_MAX_OVERRIDES) {
             o->overrides[o->n_overrides++] = argv[i];
         } else if (argv[i][0] != '-' && !o->spec) {
@@ -72,11 +75,30 @@ tt_launch tt_run_options_launch(const tt_run_options *o)
     return (tt_launch){.in_process = o->in_process, .plugin_dirs = o->dirs.dirs, .n_plugin_dirs = o->dirs.n};
 }
 
+tt_status tt_run_options_open(tt_run_options *o, tt_error *err)
+{
+    tt_spec_request request = {o->spec, o->overrides, o->n_overrides};
+    tt_problems_free(&o->problems);
+    if (o->cell) return TT_OK;
+    return tt_sweep_open(&request, &o->problems, &o->sweep, err);
+}
+
+static tt_status load_cell(tt_run_options *o, const tt_plugin_source *source, const tt_spec_request *request,
+                           tt_spec **spec, tt_error *err)
+{
+    size_t cell;
+    tt_status s = tt_sweep_open(request, &o->problems, &o->sweep, err);
+    if (!s && !o->sweep) s = tt_fail(err, TT_ERR_INVALID, "--cell %s: %s has no sweep", o->cell, o->spec);
+    if (!s) s = tt_sweep_find(o->sweep, o->cell, &cell, err);
+    return s ? s : tt_sweep_cell(o->sweep, cell, source, &o->problems, spec, err);
+}
+
 tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err)
 {
     tt_plugin_source source = {tt_describe_plugin, describer};
     tt_spec_request request = {o->spec, o->overrides, o->n_overrides};
     tt_problems_free(&o->problems);
+    if (o->cell) return load_cell(o, &source, &request, spec, err);
     return tt_spec_load_all(&request, &source, &o->problems, spec, err);
 }
 
@@ -93,4 +115,6 @@ int tt_run_options_error(const tt_run_options *o, const tt_error *err)
 void tt_run_options_free(tt_run_options *o)
 {
     tt_problems_free(&o->problems);
+    tt_sweep_free(o->sweep);
+    o->sweep = NULL;
 }

@@ -3,7 +3,7 @@
 #define TT_CLI_RUN_OPTIONS_H
 
 #include "cli/plugin_dirs.h"
-#include "experiment/spec.h"
+#include "experiment/sweep.h"
 #include "runtime/describe.h"
 
 #define TT_MAX_OVERRIDES 256
@@ -11,6 +11,8 @@
 typedef struct tt_run_options {
     const char *spec, *out;
     const char *step; /* `explain SPEC STEP` */
+    const char *cell; /* --cell NAME, of `plan` and `explain` */
+    tt_sweep *sweep;  /* of the spec that was opened; NULL: it is none */
     const char *overrides[TT_MAX_OVERRIDES];
     size_t n_overrides;
     tt_plugin_dirs dirs;
@@ -29,7 +31,10 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
 /* --out, or results/NAME of the spec's file; tt_free. NULL: out of memory. */
 char *tt_run_options_dir(const tt_run_options *o);
 tt_launch tt_run_options_launch(const tt_run_options *o);
-/* The spec, with plugins described by `describer`. */
+/* Opens the spec as a sweep, where it is one and no cell of it is named. */
+tt_status tt_run_options_open(tt_run_options *o, tt_error *err);
+/* The spec, or the cell of it that --cell names, with plugins described by `describer`; to be freed before
+ * the options. */
 tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err);
 /* Says on stderr what failed, of a spec every problem; the exit code. */
 int tt_run_options_error(const tt_run_options *o, const tt_error *err);

@@ -33,12 +33,11 @@ static tt_status read_used(const char *dir, tt_buf *used, size_t *n, tt_error *e
     return s;
 }
 
-/* Of the run in `dir`, and of the cells of a sweep in it. */
-static tt_status read_all_used(const char *dir, tt_buf *used, size_t *n, tt_error *err)
+/* Of the runs in the folders of `dir`, where there is one. */
+static tt_status read_used_within(const char *dir, tt_buf *used, size_t *n, tt_error *err)
 {
-    tt_status s = tt_buf_append(used, "\n", 1) ? read_used(dir, used, n, err) : no_memory(err);
+    tt_status s = TT_OK;
     DIR *folder = opendir(dir);
-    if (!s && !folder) return tt_fail(err, TT_ERR_NOT_FOUND, "%s: no such folder", dir);
     for (struct dirent *e = folder ? readdir(folder) : NULL; e && !s; e = readdir(folder)) {
         if (e->d_name[0] == '.') continue;
         char *inner = tt_path_join(dir, e->d_name);
@@ -46,6 +45,18 @@ static tt_status read_all_used(const char *dir, tt_buf *used, size_t *n, tt_erro
         tt_free(inner);
     }
     if (folder) closedir(folder);
+    return s;
+}
+
+/* Of the run in `dir`, of those in its folders, and of the cells of a sweep. */
+static tt_status read_all_used(const char *dir, tt_buf *used, size_t *n, tt_error *err)
+{
+    if (!tt_dir_exists(dir)) return tt_fail(err, TT_ERR_NOT_FOUND, "%s: no such folder", dir);
+    char *cells = tt_path_join(dir, "cells");
+    tt_status s = cells && tt_buf_append(used, "\n", 1) ? read_used(dir, used, n, err) : no_memory(err);
+    if (!s) s = read_used_within(dir, used, n, err);
+    if (!s) s = read_used_within(cells, used, n, err);
+    tt_free(cells);
     return s;
 }
 

@@ -1,0 +1,360 @@
+/* Sweeps as a person runs them: what is shared is run once, a failed cell costs itself, kills cost nothing.
+ */
+#include "base/file.h"
+#include "base/mem.h"
+#include "experiment/sweep_index.h"
+#include "support/test.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROGRAM TT_BUILD_DIR "/telltale"
+#define OPTIONS " --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
+
+static char output[1 << 16];
+static tt_error err;
+
+/* The exit code; both streams are in `output`. */
+static int shell(const char *format, ...) TT_PRINTF(1, 2);
+
+static int shell(const char *format, ...)
+{
+    char line[4096];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line, sizeof line - 8, format, args);
+    va_end(args);
+    memcpy(line + n, " 2>&1", 6);
+    FILE *pipe = popen(line, "r");
+    ck_assert_ptr_nonnull(pipe);
+    size_t size = fread(output, 1, sizeof output - 1, pipe);
+    output[size] = '\0';
+    int status = pclose(pipe);
+    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
+    return WEXITSTATUS(status);
+}
+
+static void has(const char *part)
+{
+    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
+}
+
+static void lacks(const char *part)
+{
+    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
+}
+
+static const char head[] =
+    "version: 1\n"
+    "data:\n"
+    "  faces: {plugin: faces, size: 32, splits: {seen: 20, held_out: 20, a: 12, b: 12}}\n"
+    "models:\n"
+    "  target: {plugin: toy}\n"
+    "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n"
+    "  control: {plugin: toy, weight: 0.1}\n"
+    "members: faces.seen\n"
+    "nonmembers: faces.held_out\n"
+    "threat_model: {access: grey-box, captions: known}\n"
+    "device: {backend: reference, threads: 1}\n"
+    "batch: 4\n"
+    "attacks:\n"
+    "  loss: {}\n"
+    "  clid: {}\n";
+
+static const char four[] =
+    "sweep: {grid: {attacks.clid.alpha: [0.1, 0.5], attacks.clid.t_mid: [300, 440]}}\n";
+
+static const char *spec(const char *more)
+{
+    static char path[512];
+    char text[4096];
+    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
+    snprintf(text, sizeof text, "%s%s", head, more);
+    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
+    return path;
+}
+
+static int telltale(const char *command, const char *sweep, const char *dir, const char *more)
+{
+    return shell("'" PROGRAM "' %s '%s' --out '%s/%s'" OPTIONS "%s", command, spec(sweep), tt_test_dir(), dir,
+                 more);
+}
+
+/* How many entries of DIR's folder begin like this. */
+static int count(const char *dir, const char *within, const char *beginning)
+{
+    ck_assert_int_eq(shell("find '%s/%s/%s' -mindepth 1 -maxdepth 1 -name '%s*' | wc -l", tt_test_dir(), dir,
+                           within, beginning),
+                     0);
+    return atoi(output);
+}
+
+static void same(const char *a, const char *b, const char *file)
+{
+    int differ = shell("cmp '%s/%s/%s' '%s/%s/%s'", tt_test_dir(), a, file, tt_test_dir(), b, file);
+    ck_assert_msg(differ == 0, "%s", output);
+}
+
+START_TEST(what_cells_share_is_run_once_and_each_gives_the_bytes_of_its_own_run)
+{
+    ck_assert_int_eq(telltale("run", four, "grid", ""), 0);
+    has("cell 4 of 4: alpha=0.5,t_mid=440");
+    has("4 cells, 4 done");
+    has("0.5    440    control    clid");
+    /* loss on three models, clid on three for each t_mid; scores of target and control */
+    ck_assert_int_eq(count("grid", "store", "measure-"), 9);
+    ck_assert_int_eq(count("grid", "store", "score-"), 10);
+    ck_assert_int_eq(count("grid", "store", "data-"), 1);
+    ck_assert_int_eq(count("grid", "cells", ""), 4);
+    ck_assert_int_eq(telltale("run", "", "alone", "attacks.clid.alpha=0.5 attacks.clid.t_mid=300"), 0);
+    ck_assert_int_eq(shell("cmp '%s/grid/cells/alpha=0.5,t_mid=300/results.h5' '%s/alone/results.h5'",
+                           tt_test_dir(), tt_test_dir()),
+                     0);
+}
+END_TEST
+
+START_TEST(a_sweep_that_is_done_starts_nothing_and_a_change_runs_what_it_touches)
+{
+    ck_assert_int_eq(telltale("run", four, "again", ""), 0);
+    ck_assert_int_eq(shell("rm -rf '%s'/again/cells/*/log '%s'/again/log", tt_test_dir(), tt_test_dir()), 0);
+    ck_assert_int_eq(telltale("run", four, "again", ""), 0);
+    has("4 of 4 cells are done");
+    ck_assert_int_eq(shell("find '%s'/again/cells -name '*.log'", tt_test_dir()), 0);
+    lacks(".log");
+    /* one value more of what only scoring reads: two new cells, no model is opened */
+    ck_assert_int_eq(telltale("run", four, "again", "'sweep.grid.attacks.clid.alpha=[0.1, 0.5, 0.9]'"), 0);
+    has("4 of 6 cells are done");
+    lacks("measuring");
+    ck_assert_int_eq(shell("find '%s'/again/cells -name '*.log'", tt_test_dir()), 0);
+    has("alpha=0.9,t_mid=300/log/attack-clid,-scoring.log");
+    lacks("model-");
+    ck_assert_int_eq(count("again", "store", "measure-"), 9);
+}
+END_TEST
+
+START_TEST(a_plan_counts_cells_and_steps_and_asks_each_question_once)
+{
+    ck_assert_int_eq(telltale("plan", four, "planned", ""), 0);
+    has("alpha=0.1,t_mid=300     10       0       0     10         1664  time unknown");
+    has("alpha=0.5,t_mid=440     10       0       8      2            0");
+    has("4 cells, 40 steps, 19 of them different: 0 stored, 19 to do: at most 3224 predictions");
+    has("asked once each: 5 attack plans (of 2 workers), 3 models, 1 sets of samples");
+    ck_assert_int_eq(telltale("run", four, "planned", ""), 0);
+    ck_assert_int_eq(telltale("plan", four, "planned", ""), 0);
+    has("19 stored, 0 to do\n");
+    ck_assert_int_eq(telltale("plan", four, "planned", "--cell alpha=0.1,t_mid=300"), 0);
+    has("10 steps, 10 stored, 0 to do");
+    ck_assert_int_eq(telltale("plan", four, "planned", "--cell alpha=0.1"), 2);
+    ck_assert_int_eq(telltale("explain", four, "planned", "clid"), 2);
+    has("say which, --cell alpha=0.1,t_mid=300");
+    /* a thousand cells and more ask no worker more often */
+    ck_assert_int_eq(telltale("plan", four, "planned",
+                              "'sweep.zip.seed=[1, 2]' 'sweep.zip.batch=[4, 8]' "
+                              "sweep.max_cells=8"),
+                     0);
+    has("8 cells, 80 steps");
+    has("asked once each: 5 attack plans (of 2 workers), 3 models, 2 sets of samples");
+    ck_assert_int_eq(shell("'" PROGRAM "' validate '%s'" OPTIONS, spec(four)), 0);
+    has("a sweep of 4 cells, alpha=0.1,t_mid=300 to alpha=0.5,t_mid=440");
+}
+END_TEST
+
+START_TEST(mistakes_and_refusals_are_told_before_anything_runs)
+{
+    ck_assert_int_eq(
+        telltale("run", "sweep: {grid: {attacks.clid.alpha: [0.1, 1.5], seed: [1, 2]}}\n", "bad", ""), 2);
+    has("attacks.clid.alpha is 1.5: must be between 0 and 1 (cell alpha=1.5,seed=1 and 1 more)");
+    ck_assert_int_eq(
+        telltale("run", "sweep: {grid: {threat_model.access: [grey-box, black-box]}}\n", "bad", ""), 3);
+    has("attacks.loss needs encode, text, predict, which threat_model.access does not grant");
+    has("(cell access=black-box)");
+    ck_assert_int_eq(shell("test -e '%s/bad'", tt_test_dir()), 1);
+}
+END_TEST
+
+START_TEST(a_cell_that_fails_is_listed_and_the_others_are_done)
+{
+    const char *failing =
+        "sweep: {grid: {models.control.crash_after: {broken: 3, sound: 0}, seed: [1, 2]}}\n";
+    ck_assert_int_eq(telltale("run", failing, "failing", ""), 1);
+    has("4 cells, 2 done, 2 failed:\n");
+    has("  crash_after=broken,seed=1: 2 of 4 scores are missing, first: measuring on control: model control");
+    tt_sweep_index index;
+    char dir[512];
+    snprintf(dir, sizeof dir, "%s/failing", tt_test_dir());
+    tt_ok(tt_sweep_index_read(dir, &index, &err), &err);
+    ck_assert_uint_eq(index.n, 4);
+    for (size_t i = 0; i < index.n; i++) {
+        tt_results results = {0};
+        bool broken = index.cells[i].choice[0] == 0;
+        ck_assert_str_eq(index.axes[0].labels[index.cells[i].choice[0]], broken ? "broken" : "sound");
+        ck_assert_int_eq(index.cells[i].state, broken ? TT_CELL_FAILED : TT_CELL_DONE);
+        ck_assert((index.cells[i].failure != NULL) == broken);
+        tt_ok(tt_sweep_index_results(&index, i, &results, &err), &err);
+        ck_assert_uint_eq(results.n_scores, 4);
+        tt_results_free(&results);
+    }
+    tt_sweep_index_free(&index);
+    /* what is the same but for speed is not measured again when it is mended */
+    ck_assert_int_eq(
+        telltale("run", failing, "failing", "'sweep.grid.models.control.crash_after={sound: 0}'"), 0);
+    has("2 of 2 cells are done");
+}
+END_TEST
+
+START_TEST(a_cell_without_its_data_is_listed_and_the_others_are_done)
+{
+    const char *missing =
+        "sweep: {grid: {data.faces: {drawn: {plugin: faces, size: 32, splits: {seen: 20, held_out: "
+        "20, a: 12, b: 12}}, absent: {plugin: imagefolder, path: nowhere/, splits: {seen: 20, "
+        "held_out: 20, a: 12, b: 12}}}}}\n";
+    ck_assert_int_eq(telltale("run", missing, "missing", ""), 1);
+    has("2 cells, 1 done, 1 failed:\n  faces=absent: ");
+    has("nowhere");
+    ck_assert_int_eq(telltale("plan", missing, "missing", ""), 1);
+    has("faces=absent  cannot run: ");
+}
+END_TEST
+
+/* Starts a run in the background, kills it after a while; was it still at work? */
+static bool run_and_kill(const char *path, const char *dir, long after_ms)
+{
+    char out[512]; /* named here: a forked child would get a folder of its own */
+    snprintf(out, sizeof out, "%s/%s", tt_test_dir(), dir);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (!freopen("/dev/null", "w", stderr) || !freopen("/dev/null", "w", stdout)) _exit(99);
+        execl(PROGRAM, "telltale", "run", path, "--out", out, "--plugin-dir", TT_BUILD_DIR "/tests/fixtures",
+              "models.target.delay_us=2000", "models.shadow.delay_us=2000", "models.control.delay_us=2000",
+              (char *)NULL);
+        _exit(98);
+    }
+    nanosleep(&(struct timespec){after_ms / 1000, after_ms % 1000 * 1000000}, NULL);
+    kill(pid, SIGKILL);
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "exit code %d", WEXITSTATUS(status));
+    return WIFSIGNALED(status);
+}
+
+static int kills(void)
+{
+    const char *text = getenv("TELLTALE_TEST_KILLS");
+    return text ? atoi(text) : 8;
+}
+
+START_TEST(killed_anywhere_it_goes_on_and_gives_the_same_bytes)
+{
+    const char *delay = "models.target.delay_us=0 models.shadow.delay_us=0 models.control.delay_us=0";
+    char path[512];
+    snprintf(path, sizeof path, "%s", spec(four));
+    int killed = 0;
+    for (int i = 0; i < kills(); i++)
+        killed += run_and_kill(path, "killed", 120 + 83 * (i * 7 % 11));
+    ck_assert_int_gt(killed, 0);
+    ck_assert_int_eq(telltale("run", four, "killed", delay), 0);
+    ck_assert_int_eq(telltale("run", four, "whole", delay), 0);
+    same("killed", "whole", "sweep.json");
+    static const char *const cells[] = {"alpha=0.1,t_mid=300", "alpha=0.1,t_mid=440", "alpha=0.5,t_mid=300",
+                                        "alpha=0.5,t_mid=440"};
+    for (int i = 0; i < 4; i++) {
+        char file[256];
+        snprintf(file, sizeof file, "cells/%s/results.h5", cells[i]);
+        same("killed", "whole", file);
+    }
+    ck_assert_int_eq(count("killed", "store", "measure-"), 9);
+}
+END_TEST
+
+START_TEST(gc_keeps_what_every_cell_uses)
+{
+    ck_assert_int_eq(telltale("run", four, "kept", ""), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/kept'", tt_test_dir()), 0);
+    has("20 artifacts in use, 0 removed");
+    ck_assert_int_eq(shell("rm -r '%s/kept/cells/alpha=0.5,t_mid=300' '%s/kept/cells/alpha=0.1,t_mid=300'",
+                           tt_test_dir(), tt_test_dir()),
+                     0);
+    /* three measurements and four scores of clid at t_mid 300 */
+    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/kept'", tt_test_dir()), 0);
+    has("13 artifacts in use, 7 removed");
+}
+END_TEST
+
+START_TEST(report_shows_a_line_for_each_cell_and_attack)
+{
+    char table[8192];
+    ck_assert_int_eq(telltale("run", four, "told", ""), 0);
+    snprintf(table, sizeof table, "%s", strstr(output, "alpha  t_mid  model"));
+    *strstr(table, "Intervals") = '\0';
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told'", tt_test_dir()), 0);
+    has(table);
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --json", tt_test_dir()), 0);
+    has("{\"name\": \"alpha=0.1,t_mid=300\", \"values\": {\"attacks.clid.alpha\": 0.1, "
+        "\"attacks.clid.t_mid\": 300}");
+    has("\"tpr_at_1_percent_fpr\": null");
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --figures", tt_test_dir()), 2);
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told/cells/alpha=0.1,t_mid=300'", tt_test_dir()), 0);
+    has("control (never saw the data)");
+    ck_assert_int_ne(telltale("run", "", "told", ""), 0);
+    has("holds a sweep: give this run another folder");
+}
+END_TEST
+
+START_TEST(a_sweep_file_that_lies_is_refused)
+{
+    static const struct {
+        const char *from, *to;
+    } lies[] = {{"\\[0, 1\\]", "[0, 7]"},
+                {"\\[0, 1\\]", "[0]"},
+                {"alpha=0.1,t_mid=440", "..\\/.."},
+                {"done", "finished"},
+                {"\"axes\"", "\"axis\""}};
+    ck_assert_int_eq(telltale("run", four, "lying", ""), 0);
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        ck_assert_int_eq(shell("mkdir -p '%s/lie'; sed 's/%s/%s/' '%s/lying/sweep.json' >'%s/lie/sweep.json'",
+                               tt_test_dir(), lies[i].from, lies[i].to, tt_test_dir(), tt_test_dir()),
+                         0);
+        ck_assert_int_ne(shell("'" PROGRAM "' report '%s/lie'", tt_test_dir()), 0);
+        has("is not what `telltale run` writes of a sweep");
+    }
+}
+END_TEST
+
+START_TEST(the_example_runs_on_the_embedded_models)
+{
+    ck_assert_int_eq(shell("'" PROGRAM "' run '" TT_SOURCE_DIR "/configs/sweep.yaml' --out '%s/example' "
+                           "data.faces.splits='{seen: 8, held_out: 8, shadow_seen: 8, shadow_held_out: 8}'",
+                           tt_test_dir()),
+                     0);
+    has("6 cells, 6 done");
+    has("0.9    t450       control    clid");
+    /* clid once on three models, the loss at two timesteps */
+    ck_assert_int_eq(count("example", "store", "measure-"), 9);
+}
+END_TEST
+
+Suite *tt_test_suite(void)
+{
+    Suite *suite = suite_create("sweep");
+    TCase *tc = tcase_create("sweep");
+    tcase_set_timeout(tc, 120 + 2 * kills());
+    tcase_add_test(tc, what_cells_share_is_run_once_and_each_gives_the_bytes_of_its_own_run);
+    tcase_add_test(tc, a_sweep_that_is_done_starts_nothing_and_a_change_runs_what_it_touches);
+    tcase_add_test(tc, a_plan_counts_cells_and_steps_and_asks_each_question_once);
+    tcase_add_test(tc, mistakes_and_refusals_are_told_before_anything_runs);
+    tcase_add_test(tc, a_cell_that_fails_is_listed_and_the_others_are_done);
+    tcase_add_test(tc, a_cell_without_its_data_is_listed_and_the_others_are_done);
+    tcase_add_test(tc, killed_anywhere_it_goes_on_and_gives_the_same_bytes);
+    tcase_add_test(tc, gc_keeps_what_every_cell_uses);
+    tcase_add_test(tc, report_shows_a_line_for_each_cell_and_attack);
+    tcase_add_test(tc, a_sweep_file_that_lies_is_refused);
+    tcase_add_test(tc, the_example_runs_on_the_embedded_models);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
