@@ -140,7 +140,5 @@ TT_API bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_bu
 TT_API bool tt_results_details(const tt_results *r, tt_buf *out);
 /* The same as JSON. */
 TT_API bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out);
-/* ROC curves of one role: figures/roc-ROLE.dat, .gp and, where gnuplot is installed, .png; *drawn says so. */
-TT_API tt_status tt_results_figures(const tt_results *r, const char *dir, bool *drawn, tt_error *err);
 
 #endif

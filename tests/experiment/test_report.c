@@ -1,0 +1,253 @@
+/* The forms of a report: the same cells everywhere, nothing of a hostile text gets out of its place, the same
+ * results give the same bytes. */
+#include "base/file.h"
+#include "experiment/report.h"
+#include "support/test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N = 40 };
+static const char hostile[] = "<script>alert('x')</script> & 100% of_a|row \"q\" {\\x} $#~^";
+static tt_error err;
+static double scores_a[N], scores_b[N];
+static uint8_t member[N];
+static uint32_t sample[N];
+static tt_result_sample samples[N];
+static tt_result_model model = {"target", "toy", "00ff00ff00ff00ff00ff", "here", 3};
+static tt_result_scores scores[4];
+static tt_report_run runs[2];
+static tt_report report;
+
+static void setup(void)
+{
+    err = (tt_error){0};
+    for (uint32_t i = 0; i < N; i++) {
+        member[i] = i % 2;
+        sample[i] = i;
+        scores_a[i] = (double)(i * 37 % 41) + (member[i] ? 30 : 0);
+        scores_b[i] = (double)(i * 29 % 43);
+        samples[i] = (tt_result_sample){"faces", "seen", "x/1.png", hostile, tt_sha256_of(&i, sizeof i)};
+    }
+    const tt_result_scores base = {.plugin = "loss",
+                                   .params = "{}",
+                                   .calibration = "none",
+                                   .fitted = "",
+                                   .predictions = 3,
+                                   .n = N,
+                                   .sample = sample,
+                                   .member = member};
+    static const char *const attacks[] = {"strong", "weak", "strong", "broken"};
+    static const char *const roles[] = {"target", "target", "control", "target"};
+    for (int i = 0; i < 4; i++) {
+        scores[i] = base;
+        scores[i].attack = attacks[i];
+        scores[i].role = roles[i];
+        scores[i].scores = i == 0 ? scores_a : scores_b;
+    }
+    scores[3].failure = hostile;
+    for (int i = 0; i < 3; i++)
+        tt_ok(tt_result_evaluate(&scores[i], 9, &err), &err);
+    runs[0] = (tt_report_run){.name = "first", .dir = tt_test_dir()};
+    runs[0].results = (tt_results){.spec = "{\"version\":1,\"note\":\"</pre><b>\"}",
+                                   .version = "0.1",
+                                   .seed = 9,
+                                   .samples = samples,
+                                   .n_samples = N,
+                                   .models = &model,
+                                   .n_models = 1,
+                                   .scores = scores,
+                                   .n_scores = 4};
+    tt_ok(tt_results_compare(&runs[0].results, &err), &err);
+    runs[1] = runs[0];
+    runs[1].name = "second & last";
+    tt_ok(tt_report_make(runs, 1, &report, &err), &err);
+}
+
+static void teardown(void)
+{
+    tt_report_free(&report);
+    for (int i = 0; i < 3; i++)
+        tt_free(scores[i].roc);
+    tt_free(runs[0].results.comparisons);
+}
+
+static const tt_report_table *table(const char *id)
+{
+    for (size_t i = 0; i < report.n_tables; i++)
+        if (strcmp(report.tables[i].id, id) == 0) return &report.tables[i];
+    ck_abort_msg("no table %s", id);
+    return NULL;
+}
+
+static const tt_report_cell *cell(const char *id, size_t row, const char *column)
+{
+    const tt_report_table *t = table(id);
+    for (size_t c = 0; c < t->n_columns; c++)
+        if (strcmp(t->columns[c], column) == 0) return &t->cells[row * t->n_columns + c];
+    ck_abort_msg("no column %s", column);
+    return NULL;
+}
+
+START_TEST(tables_have_a_row_for_each_attack_and_rank_what_is_attacked)
+{
+    ck_assert_uint_eq(table("target")->n_rows, 2);
+    ck_assert_str_eq(cell("target", 0, "attack")->text, "strong");
+    ck_assert_int_eq(cell("target", 0, "AUC")->place, 1);
+    ck_assert_int_eq(cell("target", 1, "AUC")->place, 2);
+    ck_assert_int_eq(cell("control", 0, "AUC")->place, 0);
+    ck_assert_str_eq(cell("target", 0, "TPR@1%FPR")->text, "not resolvable");
+    ck_assert_ptr_nonnull(strstr(cell("target", 0, "ASR")->text, "optimistic"));
+    ck_assert_uint_eq(table("target-comparisons")->n_rows, 1);
+    ck_assert_uint_eq(table("failures")->n_rows, 1);
+    ck_assert_str_eq(cell("failures", 0, "why")->text, hostile);
+    ck_assert_str_eq(cell("target-clid", 0, "Query")->text, "3");
+}
+END_TEST
+
+START_TEST(several_runs_stand_side_by_side_under_their_names)
+{
+    tt_report_free(&report);
+    tt_ok(tt_report_make(runs, 2, &report, &err), &err);
+    ck_assert_uint_eq(table("target")->n_rows, 4);
+    ck_assert_str_eq(cell("target", 0, "run")->text, "first");
+    ck_assert_str_eq(cell("target", 2, "run")->text, "second & last");
+    /* equal numbers share their place */
+    ck_assert_int_eq(cell("target", 0, "AUC")->place, 1);
+    ck_assert_int_eq(cell("target", 2, "AUC")->place, 1);
+    ck_assert_int_eq(cell("target", 1, "AUC")->place, 2);
+}
+END_TEST
+
+START_TEST(markdown_is_tables_whose_cells_cannot_break_them)
+{
+    tt_buf out = {0};
+    ck_assert(tt_report_markdown(&report, &out));
+    char wanted[100];
+    snprintf(wanted, sizeof wanted, "| strong | **%.3f \\[", scores[0].evaluation.auc.auc);
+    ck_assert_ptr_nonnull(strstr(out.data, wanted));
+    ck_assert_ptr_nonnull(strstr(out.data, "\\<script\\>alert('x')\\</script\\> & 100% of\\_a\\|row"));
+    tt_buf_free(&out);
+}
+END_TEST
+
+START_TEST(latex_escapes_its_special_characters)
+{
+    tt_buf out = {0};
+    ck_assert(tt_report_latex(&report, &out));
+    ck_assert_ptr_nonnull(strstr(
+        out.data, "\\textless{}script\\textgreater{}alert('x')\\textless{}/script\\textgreater{} \\& 100\\% "
+                  "of\\_a|row \"q\" \\{\\textbackslash{}x\\} \\$\\#\\textasciitilde{}\\textasciicircum{}"));
+    ck_assert_ptr_nonnull(strstr(out.data, "strong & \\textbf{"));
+    ck_assert_ptr_nonnull(strstr(out.data, "weak & \\underline{"));
+    size_t begins = 0, ends = 0;
+    for (const char *p = out.data; (p = strstr(p, "\\begin{")); p++)
+        begins++;
+    for (const char *p = out.data; (p = strstr(p, "\\end{")); p++)
+        ends++;
+    ck_assert_uint_eq(begins, ends);
+    tt_buf_free(&out);
+}
+END_TEST
+
+START_TEST(csv_has_a_line_a_number_and_leaves_out_what_is_not_resolvable)
+{
+    tt_buf out = {0};
+    ck_assert(tt_report_csv(&report, &out));
+    char wanted[100];
+    snprintf(wanted, sizeof wanted, "\n\"first\",target,strong,auc,%.17g,", scores[0].evaluation.auc.auc);
+    ck_assert_ptr_nonnull(strstr(out.data, wanted));
+    ck_assert_ptr_nonnull(strstr(out.data, "\n\"first\",target,strong,tpr_at_fpr_0.01,,,\n"));
+    for (const char *line = strtok(out.data, "\n"); line; line = strtok(NULL, "\n")) {
+        size_t commas = 0;
+        for (const char *p = line; *p; p++)
+            commas += *p == ',';
+        ck_assert_uint_eq(commas, 6);
+    }
+    tt_buf_free(&out);
+}
+END_TEST
+
+/* Every tag is closed by its own, in order. */
+static void check_tags(const char *html)
+{
+    char open[64][16];
+    size_t depth = 0;
+    for (const char *p = html; (p = strchr(p, '<')); p++) {
+        if (p[1] == '!') continue;
+        bool closing = p[1] == '/';
+        char name[16] = "";
+        size_t n = strcspn(p + 1 + closing, " >\n");
+        ck_assert_uint_lt(n, sizeof name);
+        memcpy(name, p + 1 + closing, n);
+        if (strcmp(name, "meta") == 0 || strcmp(name, "img") == 0 || strcmp(name, "br") == 0) continue;
+        if (!closing) {
+            ck_assert_uint_lt(depth, 64);
+            snprintf(open[depth++], 16, "%s", name);
+            continue;
+        }
+        ck_assert_uint_gt(depth, 0);
+        ck_assert_str_eq(name, open[--depth]);
+    }
+    ck_assert_uint_eq(depth, 0);
+}
+
+START_TEST(html_is_one_well_formed_file_without_foreign_tags_or_addresses)
+{
+    tt_buf out = {0}, again = {0};
+    tt_report_html_options options = {.images = 3};
+    tt_ok(tt_report_html(&report, &options, &out, &err), &err);
+    tt_ok(tt_report_html(&report, &options, &again, &err), &err);
+    ck_assert_uint_eq(out.size, again.size);
+    ck_assert_mem_eq(out.data, again.data, out.size);
+    check_tags(out.data);
+    ck_assert_ptr_null(strstr(out.data, "<script"));
+    ck_assert_ptr_null(strstr(out.data, "http://"));
+    ck_assert_ptr_null(strstr(out.data, "https://"));
+    ck_assert_ptr_nonnull(strstr(out.data, "&lt;script&gt;alert(&#39;x&#39;)"));
+    ck_assert_ptr_nonnull(strstr(out.data, "&lt;/pre&gt;"));
+    ck_assert_ptr_nonnull(strstr(out.data, "is not there any more")); /* no store here: said, not left out */
+    tt_buf_free(&again);
+    again = (tt_buf){0};
+    tt_ok(tt_report_html(&report, &(tt_report_html_options){0}, &again, &err), &err);
+    ck_assert_ptr_null(strstr(again.data, "id=\"images\""));
+    tt_buf_free(&out);
+    tt_buf_free(&again);
+}
+END_TEST
+
+START_TEST(every_figure_of_the_list_has_data_and_script)
+{
+    tt_report_figure *figures;
+    size_t n;
+    bool drawn;
+    tt_ok(tt_report_figures(&report, &drawn, &err), &err);
+    tt_ok(tt_report_figure_list(&report, report.arena, &figures, &n, &err), &err);
+    ck_assert_uint_eq(n, 6); /* ROC of two models, queries of one, three histograms */
+    for (size_t i = 0; i < n; i++) {
+        static const char *const endings[] = {"dat", "gp", "svg", "png"};
+        for (size_t k = 0; k < (drawn ? 4u : 2u); k++) {
+            char path[700];
+            snprintf(path, sizeof path, "%s/figures/%s.%s", tt_test_dir(), figures[i].name, endings[k]);
+            ck_assert_msg(tt_file_exists(path), "%s", path);
+        }
+    }
+}
+END_TEST
+
+Suite *tt_test_suite(void)
+{
+    Suite *suite = suite_create("report");
+    TCase *cases = tcase_create("forms");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, tables_have_a_row_for_each_attack_and_rank_what_is_attacked);
+    tcase_add_test(cases, several_runs_stand_side_by_side_under_their_names);
+    tcase_add_test(cases, markdown_is_tables_whose_cells_cannot_break_them);
+    tcase_add_test(cases, latex_escapes_its_special_characters);
+    tcase_add_test(cases, csv_has_a_line_a_number_and_leaves_out_what_is_not_resolvable);
+    tcase_add_test(cases, html_is_one_well_formed_file_without_foreign_tags_or_addresses);
+    tcase_add_test(cases, every_figure_of_the_list_has_data_and_script);
+    suite_add_tcase(suite, cases);
+    return suite;
+}
