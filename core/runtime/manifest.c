@@ -4,6 +4,7 @@
 #include "formats/image.h"
 #include "formats/json.h"
 #include "formats/text.h"
+#include "runtime/manifest_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ typedef struct builder {
     tt_arena *arena;
     line *lines;
     size_t n, capacity;
+    tt_known_files *files; /* images that need not be decoded again; NULL: transforms want their pixels */
 } builder;
 
 static tt_status no_memory(tt_error *err)
@@ -109,35 +111,83 @@ static const char *keep(const builder *b, const char *text)
     return text ? tt_arena_strdup(b->arena, text) : NULL;
 }
 
+static bool transforms_images(const tt_manifest_options *options)
+{
+    for (size_t i = 0; i < options->n_transforms; i++)
+        if (options->transforms[i]->image) return true;
+    return false;
+}
+
+/* The pixels' part of a line, from the image itself. */
+static tt_status fill_from_pixels(builder *b, const tt_item *item, line *l, tt_error *err)
+{
+    tt_pixels pixels = {0};
+    tt_image_facts facts;
+    tt_status s = decode(b, item, &pixels, &facts, err);
+    if (s) return s;
+    l->orientation = facts.exif_orientation;
+    bool changed = false;
+    s = transform(b, l->id, &pixels, &l->caption, &changed, err);
+    if (!s) {
+        l->width = pixels.width;
+        l->height = pixels.height;
+        l->digest = tt_image_digest(&pixels);
+        if (item->path && !changed) {
+            char *real = realpath(item->path, NULL);
+            l->path = keep(b, real);
+            free(real);
+            if (!l->path) s = no_memory(err);
+        } else {
+            s = store_png(b, &pixels, &l->digest, &l->path, err);
+            l->orientation = 1;
+        }
+    }
+    tt_free(pixels.rgb);
+    return s;
+}
+
+/* The same of a file that is known. */
+static tt_status fill_from_known(builder *b, const tt_known_file *known, const char *real, line *l,
+                                 tt_error *err)
+{
+    tt_pixels none = {0};
+    bool changed = false;
+    l->width = known->width;
+    l->height = known->height;
+    l->orientation = known->orientation;
+    l->digest = known->digest;
+    l->path = keep(b, real);
+    return l->path ? transform(b, l->id, &none, &l->caption, &changed, err) : no_memory(err);
+}
+
+/* Looks before it reads: a file that changes meanwhile looks otherwise the next time. */
+static tt_status fill_from_file(builder *b, const tt_item *item, line *l, tt_error *err)
+{
+    tt_known_file look;
+    char *real = realpath(item->path, NULL);
+    bool seen = real && tt_known_file_look(real, &look);
+    const tt_known_file *known = seen ? tt_known_files_find(b->files, real, &look) : NULL;
+    tt_status s = known ? fill_from_known(b, known, real, l, err) : fill_from_pixels(b, item, l, err);
+    if (!s && seen) {
+        look.width = l->width;
+        look.height = l->height;
+        look.orientation = l->orientation;
+        look.digest = l->digest;
+        if (!tt_known_files_add(b->files, real, &look)) s = no_memory(err);
+    }
+    free(real);
+    return s;
+}
+
 static tt_status add_item(builder *b, const char *split, const tt_item *item, tt_error *err)
 {
     tt_status s = check_caption(item, err);
     if (s) return s;
-    tt_pixels pixels = {0};
-    tt_image_facts facts;
-    s = decode(b, item, &pixels, &facts, err);
-    if (s) return s;
     line l = {.split = split, .id = keep(b, item->id), .caption = keep(b, item->caption)};
     l.identity = keep(b, item->identity);
     l.extra = keep(b, item->extra);
-    l.orientation = facts.exif_orientation;
-    bool changed = false;
-    s = l.id ? transform(b, l.id, &pixels, &l.caption, &changed, err) : no_memory(err);
-    if (!s) {
-        l.width = pixels.width;
-        l.height = pixels.height;
-        l.digest = tt_image_digest(&pixels);
-        if (item->path && !changed) {
-            char *real = realpath(item->path, NULL);
-            l.path = keep(b, real);
-            free(real);
-            if (!l.path) s = no_memory(err);
-        } else {
-            s = store_png(b, &pixels, &l.digest, &l.path, err);
-            l.orientation = 1;
-        }
-    }
-    tt_free(pixels.rgb);
+    if (!l.id) return no_memory(err);
+    s = b->files && item->path ? fill_from_file(b, item, &l, err) : fill_from_pixels(b, item, &l, err);
     if (s) return s;
     if (b->n == b->capacity) {
         size_t capacity = b->capacity ? 2 * b->capacity : 256;
@@ -304,9 +354,15 @@ tt_status tt_manifest_build(const tt_data_plugin *plugin, void *data, const tt_m
     builder b = {.options = options, .dir = dir, .arena = tt_arena_create(0)};
     char *images = tt_path_join(dir, "images");
     tt_status s = b.arena && images ? tt_dir_create(images, err) : no_memory(err);
+    if (!s && !transforms_images(options)) {
+        b.files = tt_known_files_load(dir);
+        if (!b.files) s = no_memory(err);
+    }
     if (!s) s = add_splits(&b, plugin, data, progress, err);
     if (!s) s = check_overlap(&b, err);
     if (!s) s = write_manifest(&b, err);
+    if (!s && b.files) s = tt_known_files_write(b.files, dir, err);
+    tt_known_files_free(b.files);
     tt_free(images);
     tt_free(b.lines);
     tt_arena_destroy(b.arena);

@@ -115,6 +115,94 @@ START_TEST(a_damaged_manifest_is_refused_with_its_line)
 }
 END_TEST
 
+/* ---- image files that are known ---- */
+
+static uint64_t one_image(void *data, uint32_t split)
+{
+    (void)data;
+    return split == 0;
+}
+
+static tt_status file_item(void *data, uint32_t split, uint64_t index, tt_item *out, tt_error *e)
+{
+    (void)data, (void)split, (void)index, (void)e;
+    *out = (tt_item){.size = sizeof *out, .id = "x", .path = TT_SOURCE_DIR "/tests/golden/images/alpha.png"};
+    return TT_OK;
+}
+
+static const tt_data_plugin of_files = {.size = sizeof of_files,
+                                        .n_splits = n_splits,
+                                        .split_name = split_name,
+                                        .split_size = one_image,
+                                        .item = file_item};
+
+static tt_digest digest_of_file(void)
+{
+    tt_manifest m;
+    tt_manifest_options options = {0};
+    tt_ok(tt_manifest_build(&of_files, NULL, &options, tt_test_dir(), NULL, &err), &err);
+    tt_ok(tt_manifest_load(tt_test_dir(), &m, &err), &err);
+    tt_digest d = m.items[0].digest;
+    tt_manifest_free(&m);
+    return d;
+}
+
+/* What is remembered of files, to be changed behind the manifest's back. */
+static char *read_known(size_t *size)
+{
+    static char *text;
+    char path[600];
+    snprintf(path, sizeof path, "%s/files", tt_test_dir());
+    tt_ok(tt_file_read(path, 1 << 16, &text, size, &err), &err);
+    return text;
+}
+
+static void write_known(const char *text, size_t size)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/files", tt_test_dir());
+    tt_ok(tt_file_write(path, text, size, &err), &err);
+}
+
+START_TEST(an_image_file_that_looks_the_same_is_not_decoded_again)
+{
+    size_t size;
+    tt_digest before = digest_of_file(), zero = {{0}};
+    char hex[65], *known = read_known(&size);
+    tt_digest_hex(&before, hex);
+    char *digest = strstr(known, hex);
+    ck_assert_ptr_nonnull(digest);
+    memset(digest, '0', 64);
+    write_known(known, size);
+    tt_digest trusted = digest_of_file();
+    ck_assert_mem_eq(&trusted, &zero, sizeof zero);
+    /* another inode: another file */
+    *(strchr(known, '\n') + 1) ^= 1;
+    write_known(known, size);
+    tt_digest read_again = digest_of_file();
+    ck_assert_mem_eq(&read_again, &before, sizeof before);
+    tt_free(known);
+}
+END_TEST
+
+START_TEST(what_is_remembered_of_files_and_makes_no_sense_is_forgotten)
+{
+    tt_digest before = digest_of_file();
+    size_t size;
+    char *known = read_known(&size);
+    const char *lies[] = {"", "telltale files 0\n", "1 2 3\n", "\n\n"};
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        char text[2048];
+        snprintf(text, sizeof text, "%.*s%s", i < 2 ? 0 : (int)(strchr(known, '\n') - known + 1), known,
+                 lies[i]);
+        write_known(text, strlen(text));
+        tt_digest again = digest_of_file();
+        ck_assert_mem_eq(&again, &before, sizeof before);
+    }
+    tt_free(known);
+}
+END_TEST
+
 Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("manifest");
@@ -124,6 +212,8 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, splits_that_share_a_person_are_refused_when_asked);
     tcase_add_test(tc, a_caption_that_is_not_utf8_is_refused);
     tcase_add_test(tc, a_damaged_manifest_is_refused_with_its_line);
+    tcase_add_test(tc, an_image_file_that_looks_the_same_is_not_decoded_again);
+    tcase_add_test(tc, what_is_remembered_of_files_and_makes_no_sense_is_forgotten);
     suite_add_tcase(suite, tc);
     return suite;
 }
