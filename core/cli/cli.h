@@ -23,6 +23,8 @@ typedef struct tt_command {
 int tt_cmd_validate(int argc, char **argv);
 int tt_cmd_run(int argc, char **argv);
 int tt_cmd_report(int argc, char **argv);
+int tt_cmd_compare(int argc, char **argv);
+int tt_cmd_export(int argc, char **argv);
 int tt_cmd_evaluate(int argc, char **argv);
 int tt_cmd_generate(int argc, char **argv);
 int tt_cmd_ls(int argc, char **argv);

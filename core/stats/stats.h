@@ -75,6 +75,16 @@ typedef struct tt_delong_paired {
 TT_API tt_status tt_delong_compare(size_t n, const double *a, const double *b, const uint8_t *member,
                                    tt_delong_paired *out, tt_error *err);
 
+typedef struct tt_tpr_paired {
+    double fpr_target, tpr_a, tpr_b, difference;
+    bool resolvable; /* false: fewer than 1/fpr_target non-members; the rest is then NaN */
+    tt_interval
+        interval; /* 95 %, both scores drawn together, both thresholds chosen anew (1,000 keyed draws) */
+} tt_tpr_paired;
+/* Of two scores of the same samples. */
+TT_API tt_status tt_tpr_compare(size_t n, const double *a, const double *b, const uint8_t *member,
+                                double fpr_target, uint64_t seed, tt_tpr_paired *out, tt_error *err);
+
 /* The CLiD scripts' grid of 2,000 thresholds (grey-box 2.6.3, 4.1): AUC and first best threshold. */
 TT_API double tt_grid_auc(size_t n, const double *scores, const uint8_t *member, bool low_is_member);
 TT_API double tt_grid_best_accuracy(size_t n, const double *scores, const uint8_t *member, bool low_is_member,
