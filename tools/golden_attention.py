@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import DPMSolverMultistepScheduler
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools" / "embedded_world"), str(ROOT / "tools")]
@@ -67,7 +68,7 @@ def attend(s, timestep):
     before = unet.attn_processors
     unet.set_attn_processor(keeper)
     loss = s.loss(s.z, timestep, noise)
-    unet.set_attn_processor(before)
+    unet.set_attn_processor(dict(before))
     if abs(loss - plain) > 1e-12:
         raise ValueError(f"the processor changes the loss: {loss}, not {plain}")
     return summed(keeper.maps, unet.config.sample_size), loss
@@ -79,6 +80,23 @@ def clid_target_maps(s):
     return golden_grey_box.clid_row(s, golden_grey_box.cut_words(s, list(weights)))
 
 
+def generated_maps(net, folder, caption, steps=30, guidance=7.5, seed=2023):
+    """Maps of the conditional branch, summed over the steps of generating an image: DPM-Solver++ (2M)."""
+    scheduler = DPMSolverMultistepScheduler.from_pretrained(folder, subfolder="scheduler")
+    scheduler.set_timesteps(steps)
+    side = net.unet.config.sample_size
+    x = torch.randn((1, net.unet.config.in_channels, side, side), generator=torch.Generator().manual_seed(seed)).double()
+    hidden, null = net.condition([caption]), net.condition([""])
+    keeper, before = Keeper(), net.unet.attn_processors
+    for t in scheduler.timesteps:
+        net.unet.set_attn_processor(keeper)
+        e = net.unet(x, t, hidden).sample
+        net.unet.set_attn_processor(dict(before))
+        e_null = net.unet(x, t, null).sample
+        x = scheduler.step(e_null + guidance * (e - e_null), t, x).prev_sample
+    return summed(keeper.maps, side)
+
+
 @torch.no_grad()
 def main():
     data = sys.argv[1]
@@ -86,6 +104,7 @@ def main():
     out = Path(sys.argv[3] if len(sys.argv) > 3 else ROOT / "tests/golden/features/attention.json")
     torch.set_num_threads(1)
     net = features.Model(models / "target", torch.float64)
+    own = features.Model(models / "base", torch.float64)  # the attacker's
     samples = []
     for name, index in SAMPLES:
         split = world.load_split(data, name)
@@ -94,6 +113,7 @@ def main():
         weights, first = word_weights(net.tokenizer, s.caption, maps)
         kept = [[float(f"{x:.8g}") for x in token.flatten()] for token in maps[:TOKENS]]
         samples.append({"split": name, "index": index, "digest": s.digest, "loss": loss, "clid": clid_target_maps(s),
+                        "service": word_weights(own.tokenizer, s.caption, generated_maps(own, models / "base", s.caption))[0],
                         "first": first, "weights": weights, "total": float(maps.sum()), "maps": kept})
     head = {"made_by": "tools/golden_attention.py", "seed": golden_grey_box.SEED, "world_seed": world.WORLD_SEED}
     lines = ",\n".join("    " + json.dumps(s) for s in samples)

@@ -157,7 +157,7 @@ const tt_run_info *tt_conductor_info(const tt_conductor *c)
 
 static tt_status open_steps(tt_conductor *c, tt_error *err)
 {
-    tt_step_context context = {c->spec, c->p.model_digests, c->p.environment, c->store};
+    tt_step_context context = {c->spec, c->p.model_digests, c->p.environment, c->store, c->p.service_digests};
     tt_status s = TT_OK;
     for (size_t i = 0; i < c->p.n_steps && !s; i++)
         if (c->p.steps[i].same_as == i) s = tt_step_open(&context, &c->p.steps[i], err);
@@ -186,7 +186,7 @@ static tt_status list_artifacts(const tt_conductor *c, tt_error *err)
 
 static tt_status measure(tt_conductor *c, tt_error *err)
 {
-    tt_measure_run m = {c->spec, &c->launch, c->p.steps, c->p.n_steps, NULL, 0};
+    tt_measure_run m = {.spec = c->spec, .launch = &c->launch, .steps = c->p.steps, .n_steps = c->p.n_steps};
     uint64_t total = 0;
     for (size_t i = 0; i < c->p.n_steps; i++) {
         const tt_measure_step *step = &c->p.steps[i];
@@ -201,6 +201,7 @@ static tt_status measure(tt_conductor *c, tt_error *err)
     tt_status s = TT_OK;
     for (size_t model = 0; model < c->spec->n_models && !s; model++)
         s = tt_measure_model(&m, model, err);
+    tt_services_stop(&m.services);
     tt_progress_finish(m.progress);
     return s;
 }
@@ -309,7 +310,7 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
     if (r->failure) return TT_OK;
     r->predictions = (double)rows->meters.attributed.predictions / (double)rows->universe->n;
     tt_error why = {0};
-    tt_step_context context = {c->spec, c->p.model_digests, c->p.environment, c->store};
+    tt_step_context context = {c->spec, c->p.model_digests, c->p.environment, c->store, c->p.service_digests};
     s = tt_score_stored(&context, &c->launch, plan->attack, &c->p.plan.attacks[plan->attack], rows,
                         calibration, c->arena, r, &why);
     if (!s) s = tt_result_evaluate(r, c->spec->seed, &why);

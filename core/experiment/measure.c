@@ -12,6 +12,8 @@ typedef struct active {
     bool running;
     size_t hosts[TT_ATTACK_MAX_ROLES]; /* index of the spec's model behind each role */
     uint32_t connections[TT_ATTACK_MAX_ROLES];
+    tt_child *services[TT_ATTACK_MAX_SERVICES];
+    uint32_t service_connections[TT_ATTACK_MAX_SERVICES];
 } active;
 
 typedef struct session {
@@ -130,6 +132,12 @@ static tt_status start_step(session *x, active *a, tt_error *err)
             s = tt_child_connect(&x->hosts[m], &a->worker, need->role, need->capabilities, &a->connections[i],
                                  err);
     }
+    for (uint32_t i = 0; i < step->plan->n_services && !s; i++) {
+        const char *name = step->plan->services[i];
+        s = tt_services_host(&x->run->services, spec, x->run->launch, name, &a->services[i], err);
+        if (!s)
+            s = tt_child_connect_service(a->services[i], &a->worker, name, &a->service_connections[i], err);
+    }
     return s;
 }
 
@@ -154,22 +162,29 @@ static tt_status ask_rows(session *x, active *a, size_t first, uint32_t n, doubl
     return !s && bytes != expected ? tt_fail(err, TT_ERR_FORMAT, "an answer of another size than asked") : s;
 }
 
+static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum, tt_error *err)
+{
+    tt_buf b = {0};
+    tt_put_u32(&b, connection);
+    tt_reply reply;
+    tt_status s = tt_child_call(host, TT_MSG_HOST_METER, &b, -1, &reply, err);
+    tt_buf_free(&b);
+    if (s) return s;
+    tt_meters m = tt_get_meters(&reply.in);
+    s = tt_reply_end(&reply, err);
+    if (!s) tt_meters_add(sum, &m);
+    return s;
+}
+
 static tt_status read_meters(session *x, active *a, tt_meters *sum, tt_error *err)
 {
     *sum = (tt_meters){0};
-    for (uint32_t i = 0; i < a->step->plan->n_roles; i++) {
-        tt_buf b = {0};
-        tt_put_u32(&b, a->connections[i]);
-        tt_reply reply;
-        tt_status s = tt_child_call(&x->hosts[a->hosts[i]], TT_MSG_HOST_METER, &b, -1, &reply, err);
-        tt_buf_free(&b);
-        if (s) return s;
-        tt_meters m = tt_get_meters(&reply.in);
-        s = tt_reply_end(&reply, err);
-        if (s) return s;
-        tt_meters_add(sum, &m);
-    }
-    return TT_OK;
+    tt_status s = TT_OK;
+    for (uint32_t i = 0; i < a->step->plan->n_roles && !s; i++)
+        s = read_meter(&x->hosts[a->hosts[i]], a->connections[i], sum, err);
+    for (uint32_t i = 0; i < a->step->plan->n_services && !s; i++)
+        s = read_meter(a->services[i], a->service_connections[i], sum, err);
+    return s;
 }
 
 /* One batch of one step. A status of the journal ends all; others are the step's failure. */

@@ -4,6 +4,7 @@
 #define TT_EXPERIMENT_MEASURE_H
 
 #include "base/log.h"
+#include "experiment/services.h"
 #include "experiment/step.h"
 
 typedef struct tt_measure_run {
@@ -13,6 +14,7 @@ typedef struct tt_measure_run {
     size_t n_steps;
     tt_progress *progress; /* counts attributed predictions (at least one a sample); may be NULL */
     uint64_t done;
+    tt_services services; /* started when asked; tt_services_stop behind the last model */
 } tt_measure_run;
 
 /* What progress counts for one sample of this step. */

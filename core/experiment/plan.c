@@ -112,6 +112,20 @@ static tt_status check_access(const tt_spec *spec, const tt_spec_attack *a, cons
     return TT_OK;
 }
 
+static tt_status check_services(const tt_spec *spec, const tt_spec_attack *a, const tt_attack_plan *p,
+                                tt_error *err)
+{
+    for (uint32_t i = 0; i < p->n_services; i++) {
+        const char *name = p->services[i] ? p->services[i] : "";
+        if (!tt_spec_service_of(spec, name))
+            return tt_node_fail(
+                a->plugin.node, err,
+                "attacks.%s asks the service %s, which is the attacker's own: add services.%s", a->name, name,
+                name);
+    }
+    return TT_OK;
+}
+
 static tt_status check_attack(const tt_spec *spec, size_t attack, const tt_plan *plan, tt_error *err)
 {
     const tt_spec_attack *a = &spec->attacks[attack];
@@ -121,7 +135,8 @@ static tt_status check_attack(const tt_spec *spec, size_t attack, const tt_plan 
                             "attacks.%s is calibrated on a shadow model: add models.shadow with members and "
                             "nonmembers, or say calibration: split or none",
                             a->name);
-    return check_access(spec, a, &plan->attacks[attack], err);
+    tt_status s = check_services(spec, a, &plan->attacks[attack], err);
+    return s ? s : check_access(spec, a, &plan->attacks[attack], err);
 }
 
 /* ---- steps ---- */

@@ -102,6 +102,11 @@ static void read_plan(tt_arena *arena, tt_reader *in, tt_attack_plan *p)
     p->paper_reduction = keep_text(arena, in);
     p->predictions = tt_get_u32(in);
     p->measure_identity = keep_text(arena, in);
+    p->n_services = tt_get_u32(in);
+    if (p->n_services > TT_ATTACK_MAX_SERVICES) in->failed = true;
+    for (uint32_t i = 0; i < p->n_services && !in->failed; i++)
+        p->services[i] = keep_text(arena, in);
+    p->min_words = tt_get_u32(in);
 }
 
 /* ---- asking ---- */

@@ -31,6 +31,20 @@ static tt_status digest_models(tt_prepared *p, tt_error *err)
     return s;
 }
 
+static tt_status digest_services(tt_prepared *p, tt_error *err)
+{
+    const tt_spec *spec = p->spec;
+    tt_status s = TT_OK;
+    for (size_t a = 0; a < spec->n_attacks; a++)
+        for (uint32_t i = 0; i < p->plan.attacks[a].n_services && !s; i++) {
+            const tt_spec_service *service = tt_spec_service_of(spec, p->plan.attacks[a].services[i]);
+            s = tt_cached_digest(p->cache, &service->plugin, &p->service_digests[service - spec->services],
+                                 err);
+            if (s) tt_fail_in(err, "services.%s", service->name);
+        }
+    return s;
+}
+
 static tt_status load_samples(tt_prepared *p, tt_error *err)
 {
     const tt_spec *spec = p->spec;
@@ -57,7 +71,7 @@ static tt_status load_samples(tt_prepared *p, tt_error *err)
 
 static tt_status identify_steps(tt_prepared *p, tt_error *err)
 {
-    tt_step_context context = {p->spec, p->model_digests, p->environment, p->store};
+    tt_step_context context = {p->spec, p->model_digests, p->environment, p->store, p->service_digests};
     p->steps = tt_arena_alloc_array(p->arena, p->plan.n_measures, sizeof *p->steps);
     if (!p->steps) return no_memory(err);
     for (size_t i = 0; i < p->plan.n_measures; i++) {
@@ -80,7 +94,7 @@ static tt_status identify_steps(tt_prepared *p, tt_error *err)
 
 static tt_status identify_scores(tt_prepared *p, tt_error *err)
 {
-    tt_step_context context = {p->spec, p->model_digests, p->environment, p->store};
+    tt_step_context context = {p->spec, p->model_digests, p->environment, p->store, p->service_digests};
     p->scores = tt_arena_alloc_array(p->arena, p->plan.n_scores, sizeof *p->scores);
     if (!p->scores) return no_memory(err);
     tt_status s = TT_OK;
@@ -104,9 +118,11 @@ tt_status tt_prepare_with(const tt_spec *spec, tt_prepare_cache *cache, const ch
     if (s) return s;
     p->used = tt_arena_alloc_array(p->arena, spec->n_models, sizeof *p->used);
     p->model_digests = tt_arena_alloc_array(p->arena, spec->n_models, sizeof(char *));
-    if (!p->used || !p->model_digests) return no_memory(err);
+    p->service_digests = tt_arena_alloc_array(p->arena, spec->n_services, sizeof(char *));
+    if (!p->used || !p->model_digests || !p->service_digests) return no_memory(err);
     mark_used(p);
     s = digest_models(p, err);
+    if (!s) s = digest_services(p, err);
     if (!s) s = tt_cached_environment(cache, spec, &p->environment, err);
     if (!s) s = load_samples(p, err);
     if (!s) s = identify_steps(p, err);

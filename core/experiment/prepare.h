@@ -26,8 +26,9 @@ typedef struct tt_prepared {
     const tt_spec *spec;
     tt_arena *arena;
     tt_plan plan;
-    bool *used;                 /* [n_models]: has it a role in anything that is measured? */
-    const char **model_digests; /* [n_models]; NULL: not used */
+    bool *used;                   /* [n_models]: has it a role in anything that is measured? */
+    const char **model_digests;   /* [n_models]; NULL: not used */
+    const char **service_digests; /* [n_services]; NULL: not asked */
     const char *environment;
     const char *store;
     tt_samples samples;     /* the cache's */

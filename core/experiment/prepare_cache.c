@@ -120,13 +120,14 @@ tt_status tt_cached_digest(tt_prepare_cache *c, const tt_spec_plugin *target, co
 {
     tt_buf key = {0}, params = {0};
     bool good = tt_params_canonical(target->params, 0, false, &params) &&
-                tt_buf_printf(&key, "target %s %s", target->info->name, params.data);
+                tt_buf_printf(&key, "%s %s %s", tt_plugin_kind_name(target->info->kind), target->info->name,
+                              params.data);
     answer *known = good ? tt_string_map_get(&c->answers, key.data) : NULL;
     tt_status s = good ? TT_OK : no_memory(err);
     if (good && !known) {
         char text[65];
         tt_error why = {0};
-        s = tt_describe_target(c->describer, target->info->name, params.data, text, &why);
+        s = tt_describe_target(c->describer, target->info->kind, target->info->name, params.data, text, &why);
         c->counts.digests++;
         if (!is_answer(s))
             tt_fail(err, s, "%s", why.message);

@@ -9,9 +9,11 @@ static void put_meter(tt_buf *out, const tt_meter *m)
 {
     tt_buf_printf(
         out,
-        "{\"predictions\": %llu, \"encodes\": %llu, \"decodes\": %llu, \"texts\": %llu, \"images\": %llu}",
+        "{\"predictions\": %llu, \"encodes\": %llu, \"decodes\": %llu, \"texts\": %llu, \"images\": %llu, "
+        "\"service_texts\": %llu, \"service_predictions\": %llu}",
         (unsigned long long)m->predictions, (unsigned long long)m->encodes, (unsigned long long)m->decodes,
-        (unsigned long long)m->texts, (unsigned long long)m->images);
+        (unsigned long long)m->texts, (unsigned long long)m->images, (unsigned long long)m->service_texts,
+        (unsigned long long)m->service_predictions);
 }
 
 tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error *err)
@@ -89,7 +91,9 @@ tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err)
                                        .encodes = count_of(executed, "encodes"),
                                        .decodes = count_of(executed, "decodes"),
                                        .texts = count_of(executed, "texts"),
-                                       .images = count_of(executed, "images")}};
+                                       .images = count_of(executed, "images"),
+                                       .service_texts = count_of(executed, "service_texts"),
+                                       .service_predictions = count_of(executed, "service_predictions")}};
     }
     return TT_OK;
 }

@@ -307,6 +307,7 @@ static const struct {
 } entries[] = {{TT_KIND_DATA, "data_set", &tt_spec_table_data},
                {TT_KIND_TRANSFORM, "transform", &tt_spec_table_transform},
                {TT_KIND_TARGET, "model", &tt_spec_table_model},
+               {TT_KIND_SERVICE, "service", &tt_spec_table_service},
                {TT_KIND_ATTACK, "attack", &tt_spec_table_attack}};
 
 static void define_entries(maker *m, tt_node *definitions)
@@ -353,6 +354,7 @@ static tt_node *whole(maker *m)
     define_entries(m, definitions);
     set(m, definitions, "data", section(m, NULL, "data_set"));
     set(m, definitions, "models", section(m, NULL, "model"));
+    set(m, definitions, "services", section(m, NULL, "service"));
     set(m, definitions, "attacks", attacks_section(m));
     set(m, definitions, "threat_model", plain_section(m, &tt_spec_table_threat_model));
     set(m, definitions, "device", plain_section(m, &tt_spec_table_device));

@@ -270,6 +270,7 @@ static tt_status read_all(const tt_spec_reader *r)
         s = tt_spec_note(
             r, tt_spec_read_sets(r, r->root, "", &r->spec->members, &r->spec->nonmembers, r->resolved));
     if (!s) s = tt_spec_note(r, read_models(r));
+    if (!s) s = tt_spec_note(r, tt_spec_read_services(r));
     if (!s) s = tt_spec_note(r, read_threat_model(r));
     if (!s) s = tt_spec_note(r, read_attacks(r));
     if (!s) s = tt_spec_note(r, read_device(r));
@@ -343,6 +344,8 @@ void tt_spec_free(tt_spec *spec)
         tt_params_free(spec->models[i].plugin.params);
     for (size_t i = 0; i < spec->n_attacks; i++)
         tt_params_free(spec->attacks[i].plugin.params);
+    for (size_t i = 0; i < spec->n_services; i++)
+        tt_params_free(spec->services[i].plugin.params);
     tt_arena_destroy(spec->arena);
 }
 

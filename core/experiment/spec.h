@@ -46,6 +46,11 @@ typedef struct tt_spec_model {
     tt_spec_set members, nonmembers;
 } tt_spec_model;
 
+typedef struct tt_spec_service { /* a model of the attacker's own that attacks ask by this name */
+    const char *name;
+    tt_spec_plugin plugin;
+} tt_spec_service;
+
 typedef enum tt_calibration {
     TT_CALIBRATION_NONE,  /* parameters fixed, no threshold fitted */
     TT_CALIBRATION_SPLIT, /* on a part of the target's own data: a stronger attacker, labelled so */
@@ -68,6 +73,8 @@ typedef struct tt_spec {
     size_t n_data;
     tt_spec_model *models;
     size_t n_models;
+    tt_spec_service *services;
+    size_t n_services;
     tt_spec_set members, nonmembers;
     uint32_t access;     /* TT_CAP_…: threat_model.access, a preset or a list of capabilities; required */
     bool captions_known; /* threat_model.captions: known (default) | unknown */
@@ -97,8 +104,9 @@ TT_API tt_status tt_spec_load_all(const tt_spec_request *request, const tt_plugi
 /* The same for those who need no list. */
 TT_API tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_overrides,
                               const tt_plugin_source *source, tt_spec **spec, tt_error *err);
-TT_API void tt_spec_free(tt_spec *spec);                                             /* NULL is fine */
-TT_API const tt_spec_model *tt_spec_model_of(const tt_spec *spec, const char *role); /* NULL: none */
+TT_API void tt_spec_free(tt_spec *spec);                                                 /* NULL is fine */
+TT_API const tt_spec_model *tt_spec_model_of(const tt_spec *spec, const char *role);     /* NULL: none */
+TT_API const tt_spec_service *tt_spec_service_of(const tt_spec *spec, const char *name); /* NULL: none */
 TT_API const char *tt_calibration_name(tt_calibration c);
 /* Plugins of a registry, which must outlive the source: for tests and in-process tools. */
 TT_API tt_plugin_source tt_plugin_source_registry(tt_registry *registry);

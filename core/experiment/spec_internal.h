@@ -109,6 +109,9 @@ tt_status tt_spec_read_data(const tt_spec_reader *r);
 tt_status tt_spec_read_sets(const tt_spec_reader *r, const tt_node *parent, const char *prefix,
                             tt_spec_set *members, tt_spec_set *nonmembers, tt_node *resolved);
 
+/* spec_services.c */
+tt_status tt_spec_read_services(const tt_spec_reader *r);
+
 /* spec_plugins.c */
 tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, const char *name,
                               const tt_node *node, const char *what, const tt_spec_table *own,

@@ -10,7 +10,8 @@ static tt_status no_memory(const tt_spec_document *d)
 
 static bool named_freely(const char *section)
 {
-    return strcmp(section, "data") == 0 || strcmp(section, "models") == 0 || strcmp(section, "attacks") == 0;
+    return strcmp(section, "data") == 0 || strcmp(section, "models") == 0 ||
+           strcmp(section, "attacks") == 0 || strcmp(section, "services") == 0;
 }
 
 /* A new data set, model or attack is one that says its plugin; `attacks.clyd.alpha=1` is a slip. */

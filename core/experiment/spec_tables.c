@@ -13,6 +13,8 @@ static const tt_spec_key top[] = {
     {"seed", TT_KEY_INT, "1", 0, 9223372036854775807.0, NULL, false, "of every random draw"},
     {"data", TT_KEY_DATA, NULL, 0, 0, NULL, true, "data sets by name"},
     {"models", TT_KEY_MODELS, NULL, 0, 0, NULL, true, "models by role: target, shadow, control, …"},
+    {"services", TT_KEY_SERVICES, NULL, 0, 0, NULL, false,
+     "the attacker's own models by name, which attacks ask beside the target: word_importance"},
     {"members", TT_KEY_SET, NULL, 0, 0, NULL, true, "DATASET.SPLIT: can these be told from the nonmembers?"},
     {"nonmembers", TT_KEY_SET, NULL, 0, 0, NULL, true, "DATASET.SPLIT that the target never saw"},
     {"threat_model", TT_KEY_THREAT_MODEL, NULL, 0, 0, NULL, true, "what the attacker may use"},
@@ -49,6 +51,11 @@ static const tt_spec_key model[] = {
     {"nonmembers", TT_KEY_SET, NULL, 0, 0, NULL, false, "DATASET.SPLIT that it was not trained on"},
 };
 TABLE(tt_spec_table_model, model);
+
+static const tt_spec_key service[] = {
+    {"plugin", TT_KEY_PLUGIN, NULL, 0, 0, NULL, true, "a service plugin; `telltale ls service`"},
+};
+TABLE(tt_spec_table_service, service);
 
 static const tt_spec_key threat_model[] = {
     {"access", TT_KEY_ACCESS, NULL, 0, 0,

@@ -19,6 +19,7 @@ typedef enum tt_spec_key_type {
     TT_KEY_AXES, /* paths, each with a list of values or a map of names to values */
     TT_KEY_DATA, /* sections */
     TT_KEY_MODELS,
+    TT_KEY_SERVICES,
     TT_KEY_ATTACKS,
     TT_KEY_THREAT_MODEL,
     TT_KEY_DEVICE,
@@ -44,8 +45,8 @@ typedef struct tt_spec_table {
 #define TT_SPEC_TABLE_MAX 32u
 
 extern const tt_spec_table tt_spec_table_top, tt_spec_table_data, tt_spec_table_transform,
-    tt_spec_table_model, tt_spec_table_threat_model, tt_spec_table_attack, tt_spec_table_device,
-    tt_spec_table_limits, tt_spec_table_sweep;
+    tt_spec_table_model, tt_spec_table_service, tt_spec_table_threat_model, tt_spec_table_attack,
+    tt_spec_table_device, tt_spec_table_limits, tt_spec_table_sweep;
 
 const tt_spec_key *tt_spec_key_of(const tt_spec_table *table, const char *key); /* NULL: none */
 /* All keys; their number. */

@@ -9,7 +9,7 @@
 
 /* Raised when the same request would give other numbers than before: in the host's arithmetic, batching or
  * noise. */
-#define MEASURE_REVISION 1
+#define MEASURE_REVISION 2
 
 static tt_status no_memory(tt_error *err)
 {
@@ -92,11 +92,33 @@ static tt_status put_roles(const tt_step_context *c, const tt_measure_step *step
     return TT_OK;
 }
 
+/* Nothing where no service is asked. */
+static tt_status put_services(const tt_step_context *c, const tt_measure_step *step, tt_buf *out,
+                              tt_error *err)
+{
+    for (uint32_t i = 0; i < step->plan->n_services; i++) {
+        const tt_spec_service *service = tt_spec_service_of(c->spec, step->plan->services[i]);
+        tt_buf params = {0};
+        bool good = tt_params_canonical(service->plugin.params, TT_PARAM_SPEED, true, &params);
+        tt_buf_printf(out, i ? ", {" : ", \"services\": [{");
+        tt_buf_printf(out, "\"service_revision\": %u, \"params\": %s", service->plugin.info->revision,
+                      good ? params.data : "");
+        put_json(out, "role", service->name);
+        put_json(out, "service", service->plugin.info->name);
+        put_json(out, "digest", c->service_digests[service - c->spec->services]);
+        tt_buf_printf(out, i + 1 == step->plan->n_services ? "}]" : "}");
+        tt_buf_free(&params);
+        if (!good) return no_memory(err);
+    }
+    return TT_OK;
+}
+
 tt_status tt_step_identify(const tt_step_context *c, tt_measure_step *step, tt_error *err)
 {
     tt_buf out = {0};
     tt_status s = put_attack(&c->spec->attacks[step->attack], step->plan, &out, err);
     if (!s) s = put_roles(c, step, &out, err);
+    if (!s) s = put_services(c, step, &out, err);
     if (!s) {
         char hex[65];
         tt_digest_hex(&step->universe->digest, hex);

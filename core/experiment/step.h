@@ -32,6 +32,7 @@ typedef struct tt_step_context {
     const char *const *model_digests; /* [spec->n_models] */
     const char *environment;
     const char *store;
+    const char *const *service_digests; /* [spec->n_services]; needed to identify steps that ask services */
 } tt_step_context;
 
 /* Fills description and key; attack, model, plan and universe are set. */

@@ -156,10 +156,11 @@ tt_status tt_describe_backend(tt_describer *d, const char *backend, int threads,
     return !s && !*text ? tt_fail(err, TT_ERR_MEMORY, "out of memory for a description") : s;
 }
 
-tt_status tt_describe_target(tt_describer *d, const char *target, const char *params, char hex[65],
-                             tt_error *err)
+tt_status tt_describe_target(tt_describer *d, tt_plugin_kind kind, const char *target, const char *params,
+                             char hex[65], tt_error *err)
 {
     tt_buf request = {0};
+    tt_put_u32(&request, kind);
     tt_put_text(&request, target);
     tt_put_text(&request, params);
     tt_reply reply;
@@ -169,5 +170,7 @@ tt_status tt_describe_target(tt_describer *d, const char *target, const char *pa
     bool good = text && strlen(text) == 64;
     if (good) snprintf(hex, 65, "%s", text);
     s = tt_reply_end(&reply, err);
-    return !s && !good ? tt_fail(err, TT_ERR_INVALID, "target %s gave no digest of its model", target) : s;
+    return !s && !good ? tt_fail(err, TT_ERR_INVALID, "%s %s gave no digest of its model",
+                                 tt_plugin_kind_name(kind), target)
+                       : s;
 }

@@ -20,9 +20,10 @@ TT_API tt_status tt_describe_plugin(void *describer, tt_plugin_kind kind, const 
  * *text lives as long as the describer. */
 TT_API tt_status tt_describe_backend(tt_describer *d, const char *backend, int threads, int device_index,
                                      const char **text, tt_error *err);
-/* The digest of a target's weights and configs, lower-case hex; params: canonical JSON. */
-TT_API tt_status tt_describe_target(tt_describer *d, const char *target, const char *params, char hex[65],
-                                    tt_error *err);
+/* The digest of a target's weights and configs, or of a service's (kind), lower-case hex; params: canonical
+ * JSON. */
+TT_API tt_status tt_describe_target(tt_describer *d, tt_plugin_kind kind, const char *target,
+                                    const char *params, char hex[65], tt_error *err);
 
 /* The worker's end (worker.c): answers of TT_MSG_WORKER_DESCRIBE, _ENVIRONMENT and _DIGEST. */
 void tt_put_plugin_info(tt_buf *out, const tt_plugin_info *info);

@@ -38,6 +38,7 @@ void tt_modelhost_destroy(tt_modelhost *h)
     }
     tt_free(h->connections);
     if (h->target) h->target_plugin->close(h->target);
+    tt_modelhost_close_service(h);
     tt_params_free(h->params);
     tt_registry_close(h->registry);
     tt_arena_destroy(h->sample_text);
@@ -85,7 +86,8 @@ static tt_status describe_backend(tt_modelhost *h, const tt_backend *backend,
     return h->backend_description ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory");
 }
 
-static tt_status parse_params(tt_modelhost *h, const tt_plugin_info *info, const char *json, tt_error *err)
+tt_status tt_modelhost_parse_params(tt_modelhost *h, const tt_plugin_info *info, const char *json,
+                                    tt_error *err)
 {
     tt_arena *arena = tt_arena_create(0);
     if (!arena) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
@@ -104,13 +106,13 @@ static tt_status open_target(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_err
     h->apply_orientation = tt_get_u8(in);
     if (!tt_reader_done(in) || !target || !params || !backend_name)
         return tt_fail(err, TT_ERR_FORMAT, "a malformed request to open a target");
-    if (h->target) return tt_fail(err, TT_ERR_INTERNAL, "this host has a model already");
+    if (h->target || h->service) return tt_fail(err, TT_ERR_INTERNAL, "this host has a model already");
     tt_status s = tt_registry_open((const char *const *)h->plugin_dirs, h->n_plugin_dirs, &h->registry, err);
     if (s) return s;
     const tt_registered *plugin, *backend;
     s = tt_registry_find(h->registry, TT_KIND_TARGET, target, &plugin, err);
     if (!s) s = tt_registry_find(h->registry, TT_KIND_BACKEND, backend_name, &backend, err);
-    if (!s) s = parse_params(h, plugin->info, params, err);
+    if (!s) s = tt_modelhost_parse_params(h, plugin->info, params, err);
     if (s) return s;
     h->target_plugin = plugin->table;
     s = describe_backend(h, backend->table, &options, err);
@@ -128,6 +130,7 @@ static tt_status open_target(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_err
 
 static tt_status take_samples(tt_modelhost *h, tt_reader *in, tt_error *err)
 {
+    if (!h->target) return tt_fail(err, TT_ERR_INVALID, "a service sees no samples");
     tt_things_end_batch(h);
     tt_arena_destroy(h->sample_text);
     tt_free(h->samples);
@@ -187,10 +190,13 @@ tt_status tt_modelhost_control(void *host, void *connection, uint16_t type, tt_r
 {
     (void)connection;
     tt_modelhost *h = host;
-    if (type != TT_MSG_HOST_OPEN && !h->target) return tt_fail(err, TT_ERR_INVALID, "no model is open yet");
+    bool opens = type == TT_MSG_HOST_OPEN || type == TT_MSG_HOST_OPEN_SERVICE;
+    if (!opens && !h->target && !h->service) return tt_fail(err, TT_ERR_INVALID, "no model is open yet");
     switch (type) {
     case TT_MSG_HOST_OPEN:
         return open_target(h, in, out, err);
+    case TT_MSG_HOST_OPEN_SERVICE:
+        return tt_modelhost_open_service(h, in, out, err);
     case TT_MSG_HOST_SAMPLES:
         return take_samples(h, in, err);
     case TT_MSG_HOST_CONNECT:
@@ -280,6 +286,10 @@ tt_status tt_modelhost_request(void *host, void *connection, uint16_t type, tt_r
     (void)fds, (void)n_fds;
     tt_modelhost *h = host;
     tt_modelhost_connection *c = connection;
+    if (h->service) {
+        if (type == TT_MSG_SERVICE_WEIGH) return tt_modelhost_weigh(h, c, in, out, err);
+        return tt_fail(err, TT_ERR_REFUSED, "message type %u means nothing to a service's host", type);
+    }
     tt_status s = check_access(h, c, type, err);
     if (s) return s;
     switch (type) {

@@ -21,6 +21,8 @@ typedef struct tt_host_sample {
 /* What is counted, attributed (asked for) and executed (computed after sharing). */
 typedef struct tt_meter {
     uint64_t predictions, encodes, decodes, texts, images;
+    uint64_t service_texts,
+        service_predictions; /* the attacker's own models: texts weighed, and what they took */
 } tt_meter;
 typedef struct tt_meters {
     tt_meter attributed, executed;
@@ -54,5 +56,9 @@ TT_API tt_status tt_modelhost_serve(tt_modelhost *host, int control_fd, tt_error
  * NULL. */
 TT_API tt_status tt_model_client_create(tt_port *port, const char *role, tt_model **model, tt_error *err);
 TT_API void tt_model_client_destroy(tt_model *model);
+/* The same for a service. */
+TT_API tt_status tt_service_client_create(tt_port *port, const char *name, tt_service **service,
+                                          tt_error *err);
+TT_API void tt_service_client_destroy(tt_service *service);
 
 #endif

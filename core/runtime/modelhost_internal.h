@@ -70,6 +70,10 @@ struct tt_modelhost {
     thing *things[THING_BUCKETS];
     size_t n_conditions;
     evaluation *evaluations[THING_BUCKETS];
+    /* a service in place of a target */
+    const tt_service_plugin *service_plugin;
+    void *service;
+    struct weighed *weighed[THING_BUCKETS]; /* by text, for as long as the host lives */
 };
 
 /* modelhost_things.c */
@@ -112,6 +116,16 @@ tt_status tt_modelhost_get(tt_modelhost *h, tt_modelhost_connection *c, tt_reade
                            tt_error *err);
 tt_status tt_modelhost_spans(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);
 tt_status tt_modelhost_noise(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);
+
+/* modelhost_service.c */
+tt_status tt_modelhost_open_service(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);
+tt_status tt_modelhost_weigh(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
+                             tt_error *err);
+void tt_modelhost_close_service(tt_modelhost *h);
+
+/* modelhost.c: for the two kinds of open */
+tt_status tt_modelhost_parse_params(tt_modelhost *h, const tt_plugin_info *info, const char *json,
+                                    tt_error *err);
 
 /* wire forms shared with the client */
 void tt_put_generate(tt_buf *out, const tt_generate *g);

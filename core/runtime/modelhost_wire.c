@@ -11,6 +11,8 @@ static void put_meter(tt_buf *out, const tt_meter *m)
     tt_put_u64(out, m->decodes);
     tt_put_u64(out, m->texts);
     tt_put_u64(out, m->images);
+    tt_put_u64(out, m->service_texts);
+    tt_put_u64(out, m->service_predictions);
 }
 
 static tt_meter get_meter(tt_reader *in)
@@ -21,6 +23,8 @@ static tt_meter get_meter(tt_reader *in)
     m.decodes = tt_get_u64(in);
     m.texts = tt_get_u64(in);
     m.images = tt_get_u64(in);
+    m.service_texts = tt_get_u64(in);
+    m.service_predictions = tt_get_u64(in);
     return m;
 }
 
@@ -31,6 +35,8 @@ static void meter_add(tt_meter *sum, const tt_meter *m)
     sum->decodes += m->decodes;
     sum->texts += m->texts;
     sum->images += m->images;
+    sum->service_texts += m->service_texts;
+    sum->service_predictions += m->service_predictions;
 }
 
 void tt_put_meters(tt_buf *out, const tt_meters *m)

@@ -100,6 +100,17 @@ static const char *ungranted(const trial *t)
     return NULL;
 }
 
+/* A service to practise on: a word weighs its length. */
+static tt_status weigh_lengths(tt_service *service, uint32_t n, const tt_text *texts, double *const *weights,
+                               tt_error *err)
+{
+    (void)service, (void)err;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < texts[i].n_pieces; k++)
+            weights[i][k] = texts[i].pieces[k].text ? (double)strlen(texts[i].pieces[k].text) : 0;
+    return TT_OK;
+}
+
 /* n rows into `rows`, which has room for a guard behind them. false: the step is ended. */
 static bool measure(trial *t, uint32_t n, const tt_sample *samples, double *rows)
 {
@@ -107,7 +118,9 @@ static bool measure(trial *t, uint32_t n, const tt_sample *samples, double *rows
     size_t values = (size_t)n * t->plan.n_columns;
     for (size_t i = 0; i < values + GUARD; i++)
         rows[i] = CANARY;
-    tt_measure context = {sizeof context, t->models, 1};
+    tt_service service = {.size = sizeof service, .name = "practice", .weigh = weigh_lengths};
+    tt_service *const services[TT_ATTACK_MAX_SERVICES] = {&service, &service, &service, &service};
+    tt_measure context = {sizeof context, t->models, 1, services};
     tt_status s = t->table->measure(t->attack, &context, n, samples, rows, &err);
     if (ungranted(t))
         return tt_checker_failed(t->c,

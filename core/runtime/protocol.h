@@ -5,12 +5,13 @@
 
 enum tt_message_type {
     /* conductor → model host */
-    TT_MSG_HOST_OPEN = 1, /* load the target */
-    TT_MSG_HOST_SAMPLES,  /* the table of samples: opaque id → file, caption, digest */
-    TT_MSG_HOST_CONNECT,  /* grant capabilities to a new connection; its channel comes along */
-    TT_MSG_HOST_BATCH,    /* a new batch begins: what the last one left is dropped */
-    TT_MSG_HOST_METER,    /* counters of one connection since the last asking */
-    TT_MSG_HOST_GENERATE, /* generate for a step of the plan */
+    TT_MSG_HOST_OPEN = 1,     /* load the target */
+    TT_MSG_HOST_SAMPLES,      /* the table of samples: opaque id → file, caption, digest */
+    TT_MSG_HOST_CONNECT,      /* grant capabilities to a new connection; its channel comes along */
+    TT_MSG_HOST_BATCH,        /* a new batch begins: what the last one left is dropped */
+    TT_MSG_HOST_METER,        /* counters of one connection since the last asking */
+    TT_MSG_HOST_GENERATE,     /* generate for a step of the plan */
+    TT_MSG_HOST_OPEN_SERVICE, /* be the host of a service, not of a model */
     /* attack → model host */
     TT_MSG_MODEL_INFO = 32,
     TT_MSG_MODEL_ENCODE,
@@ -27,6 +28,7 @@ enum tt_message_type {
     TT_MSG_MODEL_SPANS,
     TT_MSG_MODEL_NOISE,
     TT_MSG_MODEL_ATTEND,
+    TT_MSG_SERVICE_WEIGH, /* attack → a service's host */
     /* conductor → worker */
     TT_MSG_WORKER_OPEN = 64, /* create the attack; again, in place of the first, while it has no model */
     TT_MSG_WORKER_PLAN,
@@ -37,7 +39,8 @@ enum tt_message_type {
     TT_MSG_WORKER_DATA,        /* build the manifest of a data set */
     TT_MSG_WORKER_DESCRIBE,    /* a plugin's description */
     TT_MSG_WORKER_ENVIRONMENT, /* a backend's description */
-    TT_MSG_WORKER_DIGEST       /* the digest of a target's model */
+    TT_MSG_WORKER_DIGEST,      /* the digest of a target's model, or of a service's */
+    TT_MSG_WORKER_SERVICE      /* a service's handle; its channel comes along */
 };
 
 #endif

@@ -204,18 +204,19 @@ static tt_status host_connect(tt_child *host, uint32_t capabilities, int fd, uin
     return tt_reply_end(&reply, err);
 }
 
-static tt_status worker_model(tt_child *worker, const char *role, int fd, tt_error *err)
+static tt_status worker_take(tt_child *worker, uint16_t type, const char *name, int fd, tt_error *err)
 {
     tt_buf request = {0};
-    tt_put_text(&request, role);
+    tt_put_text(&request, name);
     tt_reply reply;
-    tt_status s = tt_child_call(worker, TT_MSG_WORKER_MODEL, &request, fd, &reply, err);
+    tt_status s = tt_child_call(worker, type, &request, fd, &reply, err);
     tt_buf_free(&request);
     return s ? s : tt_reply_end(&reply, err);
 }
 
-tt_status tt_child_connect(tt_child *host, tt_child *worker, const char *role, uint32_t capabilities,
-                           uint32_t *connection, tt_error *err)
+/* type: what the worker is told that it is given */
+static tt_status join(tt_child *host, tt_child *worker, uint16_t type, const char *name,
+                      uint32_t capabilities, uint32_t *connection, tt_error *err)
 {
     if (host->host) { /* in process */
         tt_status s = host_connect(host, capabilities, -1, connection, err);
@@ -224,16 +225,28 @@ tt_status tt_child_connect(tt_child *host, tt_child *worker, const char *role, u
                                        tt_modelhost_connection_at(host->host, *connection), host->name);
         if (!port) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
         tt_worker_next_model(worker->worker, port);
-        return worker_model(worker, role, -1, err);
+        return worker_take(worker, type, name, -1, err);
     }
     int fds[2];
     tt_status s = tt_channel_pair(fds, err);
     if (s) return s;
     s = host_connect(host, capabilities, fds[0], connection, err);
-    if (!s) s = worker_model(worker, role, fds[1], err);
+    if (!s) s = worker_take(worker, type, name, fds[1], err);
     close(fds[0]); /* the descriptors travelled; these are our copies */
     close(fds[1]);
     return s;
+}
+
+tt_status tt_child_connect(tt_child *host, tt_child *worker, const char *role, uint32_t capabilities,
+                           uint32_t *connection, tt_error *err)
+{
+    return join(host, worker, TT_MSG_WORKER_MODEL, role, capabilities, connection, err);
+}
+
+tt_status tt_child_connect_service(tt_child *host, tt_child *worker, const char *name, uint32_t *connection,
+                                   tt_error *err)
+{
+    return join(host, worker, TT_MSG_WORKER_SERVICE, name, 0, connection, err);
 }
 
 int tt_child_main(tt_child_kind kind, int argc, char **argv)

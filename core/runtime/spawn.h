@@ -44,6 +44,10 @@ TT_API tt_status tt_child_call(tt_child *child, uint16_t type, const tt_buf *req
 TT_API tt_status tt_child_connect(tt_child *host, tt_child *worker, const char *role, uint32_t capabilities,
                                   uint32_t *connection, tt_error *err);
 
+/* Connects an attack's worker to a service's host, as `name`. */
+TT_API tt_status tt_child_connect_service(tt_child *host, tt_child *worker, const char *name,
+                                          uint32_t *connection, tt_error *err);
+
 /* The main function of a child: `telltale __host` and `telltale __worker`, with the channel on descriptor 3.
  */
 TT_API int tt_child_main(tt_child_kind kind, int argc, char **argv);

@@ -20,6 +20,8 @@ struct tt_worker {
     tt_attack_plan plan;
     tt_model *models[TT_ATTACK_MAX_ROLES];
     uint32_t n_models;
+    tt_service *services[TT_ATTACK_MAX_SERVICES];
+    uint32_t n_services;
     tt_port *next_model;
     uint64_t seed;
 };
@@ -54,6 +56,8 @@ void tt_worker_destroy(tt_worker *w)
     if (!w) return;
     for (uint32_t i = 0; i < w->n_models; i++)
         tt_model_client_destroy(w->models[i]);
+    for (uint32_t i = 0; i < w->n_services; i++)
+        tt_service_client_destroy(w->services[i]);
     tt_port_close(w->next_model);
     close_attack(w);
     tt_registry_close(w->registry);
@@ -107,9 +111,10 @@ static tt_status open_attack(tt_worker *w, tt_reader *in, tt_error *err)
     s = w->plugin->plan(w->attack, &w->plan, err);
     if (s) return tt_fail_in(err, "attack %s", name);
     if (w->plan.n_roles == 0 || w->plan.n_roles > TT_ATTACK_MAX_ROLES || w->plan.n_columns == 0 ||
-        w->plan.n_columns > 65536 || !w->plan.columns)
-        return tt_fail(err, TT_ERR_INVALID, "attack %s: its plan needs 1 to %d roles and at least one column",
-                       name, TT_ATTACK_MAX_ROLES);
+        w->plan.n_columns > 65536 || !w->plan.columns || w->plan.n_services > TT_ATTACK_MAX_SERVICES)
+        return tt_fail(err, TT_ERR_INVALID,
+                       "attack %s: its plan needs 1 to %d roles, at least one column and at most %d services",
+                       name, TT_ATTACK_MAX_ROLES, TT_ATTACK_MAX_SERVICES);
     return TT_OK;
 }
 
@@ -129,7 +134,23 @@ static tt_status send_plan(const tt_worker *w, tt_buf *out)
     tt_put_text(out, p->paper_reduction);
     tt_put_u32(out, p->predictions);
     tt_put_text(out, p->measure_identity);
+    tt_put_u32(out, p->n_services);
+    for (uint32_t i = 0; i < p->n_services; i++)
+        tt_put_text(out, p->services[i]);
+    tt_put_u32(out, p->min_words);
     return TT_OK;
+}
+
+/* The channel that came along, or the port that was left for it (in process). */
+static tt_port *take_port(tt_worker *w, int *fds, uint32_t n_fds, const char *peer)
+{
+    tt_port *port = w->next_model;
+    w->next_model = NULL;
+    if (!port && n_fds > 0) {
+        port = tt_port_over_channel(fds[0], peer);
+        if (port) fds[0] = -1;
+    }
+    return port;
 }
 
 static tt_status take_model(tt_worker *w, tt_reader *in, int *fds, uint32_t n_fds, tt_error *err)
@@ -137,15 +158,22 @@ static tt_status take_model(tt_worker *w, tt_reader *in, int *fds, uint32_t n_fd
     const char *role = tt_get_text(in);
     if (!tt_reader_done(in) || !role || w->n_models == TT_ATTACK_MAX_ROLES)
         return tt_fail(err, TT_ERR_FORMAT, "a malformed model handle");
-    tt_port *port = w->next_model;
-    w->next_model = NULL;
-    if (!port && n_fds > 0) {
-        port = tt_port_over_channel(fds[0], "model host");
-        if (port) fds[0] = -1;
-    }
+    tt_port *port = take_port(w, fds, n_fds, "model host");
     if (!port) return tt_fail(err, TT_ERR_MEMORY, "no channel to the model");
     tt_status s = tt_model_client_create(port, role, &w->models[w->n_models], err);
     if (!s) w->n_models++;
+    return s;
+}
+
+static tt_status take_service(tt_worker *w, tt_reader *in, int *fds, uint32_t n_fds, tt_error *err)
+{
+    const char *name = tt_get_text(in);
+    if (!tt_reader_done(in) || !name || w->n_services == TT_ATTACK_MAX_SERVICES)
+        return tt_fail(err, TT_ERR_FORMAT, "a malformed service handle");
+    tt_port *port = take_port(w, fds, n_fds, "service host");
+    if (!port) return tt_fail(err, TT_ERR_MEMORY, "no channel to the service");
+    tt_status s = tt_service_client_create(port, name, &w->services[w->n_services], err);
+    if (!s) w->n_services++;
     return s;
 }
 
@@ -163,8 +191,8 @@ static tt_status check_rows(const tt_worker *w, const tt_sample *samples, uint32
 static tt_status measure(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
 {
     uint32_t n = tt_get_count(in, 16);
-    if (!w->attack || w->n_models != w->plan.n_roles)
-        return tt_fail(err, TT_ERR_INVALID, "measure before the attack has its models");
+    if (!w->attack || w->n_models != w->plan.n_roles || w->n_services != w->plan.n_services)
+        return tt_fail(err, TT_ERR_INVALID, "measure before the attack has its models and services");
     tt_sample *samples = tt_alloc_array(n, sizeof *samples);
     size_t values;
     double *rows = NULL;
@@ -184,7 +212,7 @@ static tt_status measure(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err
         s = tt_fail(err, TT_ERR_FORMAT, "a malformed request to measure");
         goto done;
     }
-    tt_measure context = {sizeof context, w->models, w->seed};
+    tt_measure context = {sizeof context, w->models, w->seed, w->services};
     s = w->plugin->measure(w->attack, &context, n, samples, rows, err);
     if (!s) s = check_rows(w, samples, n, rows, err);
     if (!s) tt_put_bytes(out, rows, values * sizeof *rows);
@@ -376,21 +404,26 @@ static tt_status environment(tt_worker *w, tt_reader *in, tt_buf *out, tt_error 
     return TT_OK;
 }
 
-static tt_status target_digest(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
+static tt_status model_digest(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
 {
+    tt_plugin_kind kind = (tt_plugin_kind)tt_get_u32(in);
     const char *name = tt_get_text(in), *json = tt_get_text(in);
-    if (!tt_reader_done(in) || !name || !json)
+    if (!tt_reader_done(in) || !name || !json || (kind != TT_KIND_TARGET && kind != TT_KIND_SERVICE))
         return tt_fail(err, TT_ERR_FORMAT, "a malformed request for a digest");
     const tt_registered *found;
     tt_params *params = NULL;
     tt_status s = open_registry(w, err);
-    if (!s) s = tt_registry_find(w->registry, TT_KIND_TARGET, name, &found, err);
+    if (!s) s = tt_registry_find(w->registry, kind, name, &found, err);
     if (!s) s = parse_params(found->info, json, &params, err);
     char hex[65];
-    const tt_target_plugin *plugin = s ? NULL : found->table;
-    if (plugin && !plugin->digest)
-        s = tt_fail(err, TT_ERR_UNSUPPORTED, "target %s has no digest of its model, which runs need", name);
-    if (!s) s = plugin->digest(params, hex, err);
+    tt_status (*digest)(const tt_params *p, char text[65], tt_error *e) = NULL;
+    if (!s)
+        digest = kind == TT_KIND_TARGET ? ((const tt_target_plugin *)found->table)->digest
+                                        : ((const tt_service_plugin *)found->table)->digest;
+    if (!s && !digest)
+        s = tt_fail(err, TT_ERR_UNSUPPORTED, "%s %s has no digest of its model, which runs need",
+                    tt_plugin_kind_name(kind), name);
+    if (!s) s = digest(params, hex, err);
     if (!s) tt_put_text(out, hex);
     tt_params_free(params);
     return s;
@@ -408,6 +441,8 @@ tt_status tt_worker_request(void *worker, void *connection, uint16_t type, tt_re
         return w->attack ? send_plan(w, out) : tt_fail(err, TT_ERR_INVALID, "no attack is open");
     case TT_MSG_WORKER_MODEL:
         return take_model(w, in, fds, n_fds, err);
+    case TT_MSG_WORKER_SERVICE:
+        return take_service(w, in, fds, n_fds, err);
     case TT_MSG_WORKER_MEASURE:
         return measure(w, in, out, err);
     case TT_MSG_WORKER_FIT:
@@ -421,7 +456,7 @@ tt_status tt_worker_request(void *worker, void *connection, uint16_t type, tt_re
     case TT_MSG_WORKER_ENVIRONMENT:
         return environment(w, in, out, err);
     case TT_MSG_WORKER_DIGEST:
-        return target_digest(w, in, out, err);
+        return model_digest(w, in, out, err);
     default:
         return tt_fail(err, TT_ERR_INVALID, "message type %u means nothing to a worker", type);
     }

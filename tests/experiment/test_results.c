@@ -37,7 +37,8 @@ static void setup(void)
         samples[i] = (tt_result_sample){"faces", i < 20 ? "seen" : "held_out", "x/1",
                                         i % 3 ? "a caption \xc3\xa9" : NULL, tt_sha256_of(&i, sizeof i)};
     }
-    features = (tt_result_features){"loss", "target", "abc", columns, 2, N, sample, values, {N, N, 0, 1, 0}};
+    features =
+        (tt_result_features){"loss", "target", "abc", columns, 2, N, sample, values, {N, N, 0, 1, 0, 2, 3}};
     const tt_result_scores base = {.role = "target",
                                    .plugin = "loss",
                                    .revision = 2,
@@ -255,7 +256,7 @@ START_TEST(run_json_is_read_back_and_its_absence_of_sense_is_an_error)
 {
     char file[512];
     snprintf(file, sizeof file, "%s/run.json", tt_test_dir());
-    tt_run_step step = {"loss", "target", {7, 6, 5, 4, 3}, 1.25};
+    tt_run_step step = {"loss", "target", {7, 6, 5, 4, 3, 2, 1}, 1.25};
     tt_run_info info = {"0.1", "a \"host\"", 12.5, 2, &step, 1, NULL}, back;
     tt_ok(tt_run_info_write(&info, file, &err), &err);
     tt_ok(tt_run_info_read(file, &back, &err), &err);

@@ -12,7 +12,7 @@ static tt_error err;
 static void measure_one(toy_attack *a, double *row)
 {
     tt_model *model = toy_model();
-    tt_measure context = {sizeof context, &model, 1};
+    tt_measure context = {sizeof context, &model, 1, NULL};
     tt_sample sample = {7, TOY_CAPTION};
     tt_ok(a->table->measure(a->attack, &context, 1, &sample, row, &err), &err);
     ck_assert_uint_eq(toy_predictions(), a->plan.predictions);
@@ -204,7 +204,7 @@ START_TEST(captions_are_needed_and_timesteps_must_stay_in_range)
 {
     toy_attack a = toy_attack_open("clid", "{}");
     tt_model *model = toy_model();
-    tt_measure context = {sizeof context, &model, 1};
+    tt_measure context = {sizeof context, &model, 1, NULL};
     tt_sample sample = {7, NULL};
     double row[5];
     tt_fails(a.table->measure(a.attack, &context, 1, &sample, row, &err), TT_ERR_INVALID, "no caption", &err);

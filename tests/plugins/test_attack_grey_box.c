@@ -12,7 +12,7 @@ static tt_error err;
 static void measure_one(toy_attack *a, double *row)
 {
     tt_model *model = toy_model();
-    tt_measure context = {sizeof context, &model, 1};
+    tt_measure context = {sizeof context, &model, 1, NULL};
     tt_sample sample = {7, TOY_CAPTION};
     tt_ok(a->table->measure(a->attack, &context, 1, &sample, row, &err), &err);
     ck_assert_uint_eq(toy_predictions(), a->plan.predictions);
@@ -115,7 +115,7 @@ START_TEST(secmi_s_map_is_the_error_of_each_element)
     }
     is_near(sum / 4, row[0], 1e-14);
     tt_model *model = toy_model();
-    tt_measure context = {sizeof context, &model, 1};
+    tt_measure context = {sizeof context, &model, 1, NULL};
     tt_sample sample = {7, TOY_CAPTION};
     toy_attack b = toy_attack_open("secmi", "{map_elements: 5}");
     double wrong[6];
@@ -212,7 +212,7 @@ START_TEST(a_missing_caption_is_refused_and_a_prompt_replaces_it)
         toy_attack a = toy_attack_open(attacks[i], "{}");
         ck_assert(a.plan.needs_captions);
         tt_model *model = toy_model();
-        tt_measure context = {sizeof context, &model, 1};
+        tt_measure context = {sizeof context, &model, 1, NULL};
         tt_sample sample = {7, NULL};
         double row[3], with_prompt[3];
         tt_fails(a.table->measure(a.attack, &context, 1, &sample, row, &err), TT_ERR_INVALID, "no caption",

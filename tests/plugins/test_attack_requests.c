@@ -104,7 +104,7 @@ static void measure(const char *attack, const char *yaml, uint32_t n, const tt_s
     n_requests = predict_calls = n_texts = n_crops = 0;
     toy_attack a = toy_attack_open(attack, yaml);
     tt_model *models[] = {&spy};
-    tt_measure context = {sizeof context, models, 1};
+    tt_measure context = {sizeof context, models, 1, NULL};
     tt_ok(a.table->measure(a.attack, &context, n, samples, rows, &err), &err);
     ck_assert_uint_eq(n_requests, (size_t)n * a.plan.predictions);
 }
@@ -381,7 +381,7 @@ START_TEST(importance_refuses_captions_without_words_and_a_list_without_rates)
 {
     toy_attack a = toy_attack_open("clid", "{reduction: importance}");
     tt_model *models[] = {&spy};
-    tt_measure context = {sizeof context, models, 1};
+    tt_measure context = {sizeof context, models, 1, NULL};
     tt_sample sample = {5, " \t "};
     double row[5];
     n_texts = 0;

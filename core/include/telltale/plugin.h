@@ -309,10 +309,26 @@ struct tt_model {
                         tt_handle *maps, tt_error *err);
 };
 
+/* ------------------------------------------------------------------ service handle
+ * ------------------------------ */
+
+/* What an attack holds of a service: a model of the attacker's own, which runs in a host of its own. */
+typedef struct tt_service tt_service;
+struct tt_service {
+    uint32_t size;
+    const char *name;
+    void *self;
+    /* What the words of n texts, a piece each, weigh: weights[i] has room for texts[i].n_pieces; larger: more
+     * important. */
+    tt_status (*weigh)(tt_service *s, uint32_t n, const tt_text *texts, double *const *weights,
+                       tt_error *err);
+};
+
 /* ------------------------------------------------------------------ attack
  * -------------------------------------- */
 
-#define TT_ATTACK_MAX_ROLES 4
+#define TT_ATTACK_MAX_ROLES    4
+#define TT_ATTACK_MAX_SERVICES 4
 
 typedef struct tt_role_need {
     const char *role;      /* "target", … */
@@ -333,6 +349,9 @@ typedef struct tt_attack_plan {
     const char
         *measure_identity; /* text that fixes what measure computes: attacks with equal text and roles share
                               stored rows. NULL: plugin name, revision and the parameters without SCORE */
+    const char *services[TT_ATTACK_MAX_SERVICES]; /* names under `services` in the spec */
+    uint32_t n_services;
+    uint32_t min_words; /* words that each caption must have; 0: as may be */
 } tt_attack_plan;
 
 typedef struct tt_sample {
@@ -344,6 +363,7 @@ typedef struct tt_measure {
     uint32_t size;
     tt_model *const *models; /* one for each role of the plan, in its order */
     uint64_t seed;
+    tt_service *const *services; /* one for each service of the plan, in its order */
 } tt_measure;
 
 /* n rows of n_columns doubles. NaN marks a failed feature and fails the step: never average it away. */
@@ -483,6 +503,12 @@ typedef struct tt_service_plugin {
     tt_status (*detect)(void *service, const tt_pixels *image, tt_box **boxes, size_t *n, tt_error *err);
     tt_status (*weigh_words)(void *service, const char *text, char ***words, double **weights, size_t *n,
                              tt_error *err);
+    /* As tt_target_plugin.digest. A service that measuring may ask needs it. */
+    tt_status (*digest)(const tt_params *params, char hex[65], tt_error *err);
+    /* As tt_service.weigh; *evaluations: how often a network was evaluated for one text, the same for each.
+     */
+    tt_status (*weigh)(void *service, uint32_t n, const tt_text *texts, double *const *weights,
+                       uint64_t *evaluations, tt_error *err);
 } tt_service_plugin;
 
 #ifdef __cplusplus

@@ -61,6 +61,7 @@ static tt_status read_reduction(const tt_params *params, clid *a, tt_error *err)
     const char *importance = clid_host->param_string(params, "importance");
     a->importance = strcmp(importance, "uniform") == 0       ? CLID_UNIFORM
                     : strcmp(importance, "target_maps") == 0 ? CLID_TARGET_MAPS
+                    : strcmp(importance, "service") == 0     ? CLID_SERVICE
                                                              : CLID_LEAVE_ONE_OUT;
     size_t n = a->reduction == CLID_CLIPPING ? (size_t)clid_host->param_int(params, "pieces") : 0;
     if (known[k].list) n = clid_host->param_list(params, known[k].list, &a->rates);
@@ -161,6 +162,10 @@ static tt_status plan(void *attack, tt_attack_plan *p, tt_error *err)
     p->n_columns = (uint32_t)a->n_columns;
     p->columns = a->columns;
     p->paper_reduction = "mean";
+    if (a->reduction == CLID_IMPORTANCE && a->importance == CLID_SERVICE && a->n_reduced)
+        p->services[p->n_services++] = "word_importance";
+    bool cuts = a->reduction == CLID_IMPORTANCE || (a->reduction == CLID_CLIPPING && a->clip_words);
+    if (cuts && a->n_reduced) p->min_words = (uint32_t)a->n_reduced - 1; /* else reductions would repeat */
     p->predictions = (uint32_t)(a->n_timesteps + a->n_reduced * a->n_d);
     return TT_OK;
 }
@@ -209,10 +214,10 @@ static const tt_param params[] = {
     {"pieces", TT_PARAM_INT, "3", 1, 32, NULL, "clipping: into how many pieces", 0},
     {"clip_by", TT_PARAM_CHOICE, "characters", 0, 0, "characters|words",
      "clipping: what pieces are counted in (characters: parity)", 0},
-    {"importance", TT_PARAM_CHOICE, "leave_one_out", 0, 0, "leave_one_out|target_maps|uniform",
-     "what a word weighs: how far the embedding moves without it, the target's own attention (a stronger "
-     "attacker), "
-     "or all the same (every word is cut)",
+    {"importance", TT_PARAM_CHOICE, "leave_one_out", 0, 0, "leave_one_out|service|target_maps|uniform",
+     "what a word weighs: how far the embedding moves without it, what services.word_importance says, the "
+     "target's "
+     "own attention (a stronger attacker), or all the same (every word is cut)",
      0},
     {"rates", TT_PARAM_FLOATS, "[0.3, 0.5, 0.7]", 0, 1, NULL, "importance: shares of the words that are cut",
      0},

@@ -8,7 +8,12 @@
 #define CLID_MAX_REDUCED   33 /* with the null caption */
 
 typedef enum clid_reduction { CLID_CLIPPING, CLID_NULL, CLID_IMPORTANCE, CLID_GAUSS } clid_reduction;
-typedef enum clid_importance { CLID_LEAVE_ONE_OUT, CLID_UNIFORM, CLID_TARGET_MAPS } clid_importance;
+typedef enum clid_importance {
+    CLID_LEAVE_ONE_OUT,
+    CLID_UNIFORM,
+    CLID_TARGET_MAPS,
+    CLID_SERVICE
+} clid_importance;
 
 typedef struct clid {
     clid_reduction reduction;

@@ -121,6 +121,29 @@ static tt_status weigh_by_target(const clid *a, work *w, tt_model *model, const 
     return s;
 }
 
+/* Words weighed by a model of the attacker's own, in one call. */
+static tt_status weigh_by_service(work *w, tt_service *service, tt_error *err)
+{
+    tt_text *texts = clid_host->alloc(w->n * sizeof *texts);
+    double **weights = clid_host->alloc(w->n * sizeof(double *));
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < w->n; i++)
+        total += w->words[i].n;
+    tt_text_piece *pieces = clid_host->alloc(total * sizeof *pieces);
+    tt_status s = texts && weights && pieces ? TT_OK : clid_host->fail(err, TT_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < w->n && !s; i++) {
+        const words *list = &w->words[i];
+        texts[i] = words_text(list, 0, list->n, list->n, pieces + at);
+        weights[i] = list->weights;
+        at += list->n;
+    }
+    if (!s) s = service->weigh(service, (uint32_t)w->n, texts, weights, err);
+    clid_host->free(texts);
+    clid_host->free(weights);
+    clid_host->free(pieces);
+    return s;
+}
+
 /* Captions whose weightiest words are cut */
 static tt_status fill_cuts(const clid *a, work *w, size_t i, tt_model *model, tt_error *err)
 {
@@ -234,6 +257,8 @@ tt_status clid_measure(void *attack, const tt_measure *context, uint32_t n, cons
     }
     if (!s) s = model->encode(model, n, w.encodes, w.latents, err);
     if (!s && by_target) s = weigh_by_target(a, &w, model, samples, err);
+    if (!s && a->reduction == CLID_IMPORTANCE && a->importance == CLID_SERVICE && a->n_reduced)
+        s = weigh_by_service(&w, context->services[0], err);
     for (uint32_t i = 0; i < n && !s; i++)
         s = reduce(a, &w, i, model, &samples[i], err);
     if (!s) s = model->text(model, (uint32_t)(n * w.texts_per_sample), w.texts, w.conditions, err);
