@@ -52,6 +52,7 @@ static tt_status survey_one(tt_run_options *o, const tt_launch *options, tt_desc
     tt_status s = tt_run_options_load(o, describer, &spec, err);
     if (!s) {
         launch.time_limit_s = spec->time_limit_s;
+        launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
         s = tt_dir_create(store, err);
     }
     if (!s) s = tt_prepare(spec, &launch, describer, store, &prepared, err);

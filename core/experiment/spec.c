@@ -224,7 +224,11 @@ static tt_status read_limits(const tt_spec_reader *r)
     tt_spec_map map;
     tt_status s = tt_spec_map_open(r, r->root, "limits", "limits", &tt_spec_table_limits, &map);
     if (!s) s = tt_spec_real(&map, "answer_s", &r->spec->time_limit_s);
+    if (!s) s = tt_spec_integer(&map, "memory_mib", &r->spec->memory_limit_mib);
     if (!s) s = tt_spec_resolve(r, made, "answer_s", tt_made_real(r->spec->arena, r->spec->time_limit_s));
+    if (!s)
+        s = tt_spec_resolve(r, made, "memory_mib",
+                            tt_made_integer(r->spec->arena, r->spec->memory_limit_mib));
     return s ? s : tt_spec_resolve(r, r->resolved, "limits", made);
 }
 

@@ -80,11 +80,12 @@ typedef struct tt_spec {
     bool captions_known; /* threat_model.captions: known (default) | unknown */
     tt_spec_attack *attacks;
     size_t n_attacks;
-    tt_spec_plugin backend; /* device.backend, default cpu */
-    int threads;            /* device.threads; 0 (default): all processors */
-    int device_index;       /* device.index, default 0 */
-    uint32_t batch;         /* samples measured together and journalled as one record; default 16 */
-    double time_limit_s;    /* for one answer of a plugin (limits.answer_s); 0 (default): none */
+    tt_spec_plugin backend;   /* device.backend, default cpu */
+    int threads;              /* device.threads; 0 (default): all processors */
+    int device_index;         /* device.index, default 0 */
+    uint32_t batch;           /* samples measured together and journalled as one record; default 16 */
+    double time_limit_s;      /* for one answer of a plugin (limits.answer_s); 0 (default): none */
+    int64_t memory_limit_mib; /* resident memory of each child (limits.memory_mib); 0 (default): none */
     const char *resolved; /* canonical JSON of the whole spec with overrides applied and every default filled
                              in; paths as written */
 } tt_spec;

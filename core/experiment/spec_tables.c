@@ -86,6 +86,8 @@ TABLE(tt_spec_table_device, device);
 static const tt_spec_key limits[] = {
     {"answer_s", TT_KEY_FLOAT, "0", 0, 1e7, NULL, false,
      "seconds that a plugin may take for one answer; 0: no limit"},
+    {"memory_mib", TT_KEY_INT, "0", 0, 1e9, NULL, false,
+     "resident memory of each host and worker, in MiB, without mapped files; 0: no limit"},
 };
 TABLE(tt_spec_table_limits, limits);
 

@@ -201,6 +201,7 @@ static tt_status run_cell(runner *r, size_t cell, tt_error *err)
     if (!why.code) {
         tt_launch launch = r->launch;
         launch.time_limit_s = spec->time_limit_s;
+        launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
         why.code = tt_conductor_create_shared(spec, &launch, dir, r->store, r->cache, &conductor, &why);
         if (!why.code) why.code = tt_conductor_run(conductor, &failures, &why);
     }

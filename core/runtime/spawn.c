@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "runtime/memory_watch.h"
 #include "runtime/protocol.h"
 
 #include <errno.h>
@@ -112,6 +113,8 @@ static tt_status start_process(const tt_launch *launch, tt_child_kind kind, tt_c
         close(fds[0]);
         return tt_fail(err, TT_ERR_MEMORY, "out of memory");
     }
+    child->memory_limit_mib = launch->memory_limit_mib;
+    tt_memory_watch_add(child->pid, child->memory_limit_mib);
     tt_port_set_time_limit(child->control, launch->time_limit_s);
     tt_port_watch_stop(child->control, true);
     return TT_OK;
@@ -143,6 +146,7 @@ void tt_child_stop(tt_child *child)
     tt_port_close(child->control);
     if (child->pid > 0) {
         int status;
+        tt_memory_watch_remove(child->pid);
         if (!wait_for_exit(child->pid, 2000, &status)) {
             kill(child->pid, SIGKILL);
             waitpid(child->pid, &status, 0);
@@ -158,12 +162,21 @@ void tt_child_stop(tt_child *child)
  * channel is closed, which is not what went wrong. */
 static tt_status describe_death(tt_child *child, bool late, tt_error *err)
 {
-    char how[160];
+    char how[200];
     int status = 0;
-    if (!late && wait_for_exit(child->pid, 500, &status)) {
+    uint64_t used_mib = tt_memory_watch_remove(child->pid);
+    if (used_mib) {
+        waitpid(child->pid, &status, 0);
+        snprintf(how, sizeof how,
+                 "used %llu MiB, more than limits.memory_mib (%llu), and was killed; raise the limit, or "
+                 "make batches "
+                 "smaller",
+                 (unsigned long long)used_mib, (unsigned long long)child->memory_limit_mib);
+    } else if (!late && wait_for_exit(child->pid, 500, &status)) {
         if (WIFSIGNALED(status))
-            snprintf(how, sizeof how, "killed by signal %d (%s)", WTERMSIG(status),
-                     strsignal(WTERMSIG(status)));
+            snprintf(how, sizeof how, "killed by signal %d (%s)%s", WTERMSIG(status),
+                     strsignal(WTERMSIG(status)),
+                     WTERMSIG(status) == SIGKILL ? ", perhaps because memory ran out" : "");
         else
             snprintf(how, sizeof how, "ended with exit code %d", WEXITSTATUS(status));
     } else {

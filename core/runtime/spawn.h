@@ -15,8 +15,9 @@ typedef struct tt_launch {
     const char *program;            /* the telltale program; NULL: /proc/self/exe */
     const char *const *plugin_dirs; /* --plugin-dir folders */
     size_t n_plugin_dirs;
-    const char *log_dir; /* children's messages go to files here; NULL: to our stderr */
-    double time_limit_s; /* for one answer; 0: none */
+    const char *log_dir;       /* children's messages go to files here; NULL: to our stderr */
+    double time_limit_s;       /* for one answer; 0: none */
+    uint64_t memory_limit_mib; /* resident memory of each child; 0: none. Not kept in process */
 } tt_launch;
 
 /* A started host or worker: a process, or a server in this one. */
@@ -24,6 +25,7 @@ typedef struct tt_child {
     char name[64];
     char *log_path;
     pid_t pid; /* 0: in process */
+    uint64_t memory_limit_mib;
     tt_port *control;
     tt_modelhost *host; /* in process only */
     tt_worker *worker;

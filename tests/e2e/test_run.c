@@ -226,6 +226,13 @@ START_TEST(an_attack_that_crashes_is_listed_and_the_others_are_scored)
     has("  loss  ");
     ck_assert_int_eq(run("  loss: {}\n  rogue: {how: hang}\n", "limits.answer_s=3", "hang"), 1);
     has("gave no answer within its time limit");
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: hog}\n", "limits.memory_mib=250", "hog"), 1);
+    has("more than limits.memory_mib (250), and was killed");
+    has("  loss  ");
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: crash_in_score}\n", "", "scoring"), 1);
+    has("rogue on target: attack rogue, scoring: killed by signal 6");
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: crash_in_fit}\n", "", "fitting"), 1);
+    has("rogue on target: attack rogue, ");
     ck_assert_int_eq(run("  loss: {}\n  rogue: {how: nan}\n", "", "nan"), 1);
     has("feature x of sample");
 }
