@@ -152,15 +152,84 @@ START_TEST(a_plan_counts_cells_and_steps_and_asks_each_question_once)
     ck_assert_int_eq(telltale("plan", four, "planned", "--cell alpha=0.1"), 2);
     ck_assert_int_eq(telltale("explain", four, "planned", "clid"), 2);
     has("say which, --cell alpha=0.1,t_mid=300");
-    /* a thousand cells and more ask no worker more often */
-    ck_assert_int_eq(telltale("plan", four, "planned",
-                              "'sweep.zip.seed=[1, 2]' 'sweep.zip.batch=[4, 8]' "
-                              "sweep.max_cells=8"),
-                     0);
-    has("8 cells, 80 steps");
-    has("asked once each: 5 attack plans (of 2 workers), 3 models, 2 sets of samples");
     ck_assert_int_eq(shell("'" PROGRAM "' validate '%s'" OPTIONS, spec(four)), 0);
     has("a sweep of 4 cells, alpha=0.1,t_mid=300 to alpha=0.5,t_mid=440");
+}
+END_TEST
+
+/* "[1, 2, …]", `n` numbers from `first` on. */
+static void put_numbers(char *text, size_t size, int first, int n, int divisor)
+{
+    size_t at = 0;
+    for (int i = 0; i < n && at < size; i++)
+        at +=
+            (size_t)snprintf(text + at, size - at, "%s%.10g", i ? ", " : "[", (double)(first + i) / divisor);
+    if (at < size) snprintf(text + at, size - at, "]");
+}
+
+START_TEST(a_plan_of_a_thousand_cells_asks_two_workers_and_knows_what_is_shared)
+{
+    char alphas[1024], middles[1024], sweep[2500];
+    put_numbers(alphas, sizeof alphas, 1, 50, 100);
+    put_numbers(middles, sizeof middles, 300, 20, 1);
+    snprintf(sweep, sizeof sweep, "sweep: {grid: {attacks.clid.alpha: %s, attacks.clid.t_mid: %s}}\n", alphas,
+             middles);
+    ck_assert_int_eq(
+        shell("'" PROGRAM "' plan '%s' --out '%s/thousand'" OPTIONS "| tail -2", spec(sweep), tt_test_dir()),
+        0);
+    /* the loss on three models and its two scores; clid on three for each t_mid; two scores of each cell */
+    has("1000 cells, 10000 steps, 2065 of them different: 0 stored, 2065 to do: at most 31304 predictions");
+    has("asked once each: 1001 attack plans (of 2 workers), 3 models, 1 sets of samples");
+    /* rates that were measured tell how long the rest takes */
+    ck_assert_int_eq(telltale("run", "", "thousand", ""), 0);
+    ck_assert_int_eq(
+        shell("'" PROGRAM "' plan '%s' --out '%s/thousand'" OPTIONS "| tail -2", spec(sweep), tt_test_dir()),
+        0);
+    has("5 stored, 2060 to do: at most 31200 predictions, about ");
+}
+END_TEST
+
+/* The account of each measure step: what was computed, over all sessions, and how long it took. */
+static void read_ledger(const char *dir, char *ledger, size_t size)
+{
+    ck_assert_int_eq(shell("grep '\"attack\"' '%s/%s/run.json'", tt_test_dir(), dir), 0);
+    has("\"predictions\": 560");
+    snprintf(ledger, size, "%.8000s", output);
+}
+
+START_TEST(alpha_scaler_and_calibration_change_without_a_query)
+{
+    static const char *const changes[] = {"attacks.clid.alpha=0.5", "attacks.clid.calibration=split",
+                                          "attacks.clid.calibration=none 'attacks.clid.scaler=[1, 2, 3, 4]'"};
+    char before[8192], after[8192];
+    ck_assert_int_eq(telltale("run", "", "ablated", ""), 0);
+    read_ledger("ablated", before, sizeof before);
+    char *ledger_line = strstr(before, "{\"attack\": \"clid\", \"role\": \"target\"");
+    ck_assert_ptr_nonnull(ledger_line);
+    char line[512];
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(ledger_line, "\n") - 1, ledger_line);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        ck_assert_int_eq(shell("rm -r '%s/ablated/log'", tt_test_dir()), 0);
+        ck_assert_int_eq(telltale("run", "", "ablated", changes[i]), 0);
+        lacks("measuring");
+        read_ledger("ablated", after, sizeof after);
+        /* where the shadow calibrates nothing, what was measured on the shadow for clid is not listed */
+        if (i < 1) ck_assert_str_eq(after, before);
+        ck_assert_ptr_nonnull(strstr(after, line));
+        ck_assert_int_eq(shell("ls '%s/ablated/log'", tt_test_dir()), 0);
+        has("scoring");
+        lacks("model-");
+    }
+}
+END_TEST
+
+START_TEST(in_one_process_the_bytes_are_the_same)
+{
+    ck_assert_int_eq(telltale("run", four, "apart", ""), 0);
+    ck_assert_int_eq(telltale("run", four, "together", "--in-process"), 0);
+    same("apart", "together", "sweep.json");
+    same("apart", "together", "cells/alpha=0.1,t_mid=300/results.h5");
+    same("apart", "together", "cells/alpha=0.5,t_mid=440/results.h5");
 }
 END_TEST
 
@@ -221,26 +290,26 @@ START_TEST(a_cell_without_its_data_is_listed_and_the_others_are_done)
 }
 END_TEST
 
-/* Starts a run in the background, kills it after a while; was it still at work? */
-static bool run_and_kill(const char *path, const char *dir, long after_ms)
+/* Starts a run in the background, waits a while, sends the signal; the exit code, or minus the signal. */
+static int run_and_signal(const char *path, const char *dir, long after_ms, int number)
 {
-    char out[512]; /* named here: a forked child would get a folder of its own */
+    char out[512], log[512]; /* named here: a forked child would get a folder of its own */
     snprintf(out, sizeof out, "%s/%s", tt_test_dir(), dir);
+    snprintf(log, sizeof log, "%s/signalled.txt", tt_test_dir());
     pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
-        if (!freopen("/dev/null", "w", stderr) || !freopen("/dev/null", "w", stdout)) _exit(99);
+        if (!freopen(log, "w", stderr) || !freopen("/dev/null", "w", stdout)) _exit(99);
         execl(PROGRAM, "telltale", "run", path, "--out", out, "--plugin-dir", TT_BUILD_DIR "/tests/fixtures",
               "models.target.delay_us=2000", "models.shadow.delay_us=2000", "models.control.delay_us=2000",
               (char *)NULL);
         _exit(98);
     }
     nanosleep(&(struct timespec){after_ms / 1000, after_ms % 1000 * 1000000}, NULL);
-    kill(pid, SIGKILL);
+    kill(pid, number);
     int status;
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "exit code %d", WEXITSTATUS(status));
-    return WIFSIGNALED(status);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 static int kills(void)
@@ -255,8 +324,11 @@ START_TEST(killed_anywhere_it_goes_on_and_gives_the_same_bytes)
     char path[512];
     snprintf(path, sizeof path, "%s", spec(four));
     int killed = 0;
-    for (int i = 0; i < kills(); i++)
-        killed += run_and_kill(path, "killed", 120 + 83 * (i * 7 % 11));
+    for (int i = 0; i < kills(); i++) {
+        int code = run_and_signal(path, "killed", 120 + 83 * (i * 7 % 11), SIGKILL);
+        ck_assert_msg(code == -SIGKILL || code == 0, "exit code %d after %d kills", code, killed);
+        killed += code == -SIGKILL;
+    }
     ck_assert_int_gt(killed, 0);
     ck_assert_int_eq(telltale("run", four, "killed", delay), 0);
     ck_assert_int_eq(telltale("run", four, "whole", delay), 0);
@@ -269,6 +341,21 @@ START_TEST(killed_anywhere_it_goes_on_and_gives_the_same_bytes)
         same("killed", "whole", file);
     }
     ck_assert_int_eq(count("killed", "store", "measure-"), 9);
+}
+END_TEST
+
+START_TEST(interrupted_it_says_how_to_go_on_and_lists_what_is_left)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s", spec(four));
+    ck_assert_int_eq(run_and_signal(path, "stopped", 900, SIGINT), 4);
+    ck_assert_int_eq(shell("cat '%s/signalled.txt'", tt_test_dir()), 0);
+    has("stopped; what was measured is kept");
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/stopped'", tt_test_dir()), 0);
+    has(" not run to the end");
+    const char *delay = "models.target.delay_us=0 models.shadow.delay_us=0 models.control.delay_us=0";
+    ck_assert_int_eq(telltale("run", four, "stopped", delay), 0);
+    has("4 cells, 4 done");
 }
 END_TEST
 
@@ -348,10 +435,14 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, what_cells_share_is_run_once_and_each_gives_the_bytes_of_its_own_run);
     tcase_add_test(tc, a_sweep_that_is_done_starts_nothing_and_a_change_runs_what_it_touches);
     tcase_add_test(tc, a_plan_counts_cells_and_steps_and_asks_each_question_once);
+    tcase_add_test(tc, a_plan_of_a_thousand_cells_asks_two_workers_and_knows_what_is_shared);
+    tcase_add_test(tc, alpha_scaler_and_calibration_change_without_a_query);
+    tcase_add_test(tc, in_one_process_the_bytes_are_the_same);
     tcase_add_test(tc, mistakes_and_refusals_are_told_before_anything_runs);
     tcase_add_test(tc, a_cell_that_fails_is_listed_and_the_others_are_done);
     tcase_add_test(tc, a_cell_without_its_data_is_listed_and_the_others_are_done);
     tcase_add_test(tc, killed_anywhere_it_goes_on_and_gives_the_same_bytes);
+    tcase_add_test(tc, interrupted_it_says_how_to_go_on_and_lists_what_is_left);
     tcase_add_test(tc, gc_keeps_what_every_cell_uses);
     tcase_add_test(tc, report_shows_a_line_for_each_cell_and_attack);
     tcase_add_test(tc, a_sweep_file_that_lies_is_refused);
