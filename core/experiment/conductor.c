@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "experiment/measure.h"
 #include "experiment/prepare.h"
+#include "experiment/published.h"
 #include "experiment/score_stored.h"
 #include "formats/json.h"
 #include "plugin/params.h"
@@ -384,6 +385,10 @@ tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err)
     if (!s) s = list_samples(c, err);
     if (!s) s = list_models(c, err);
     if (!s) s = list_features(c, err);
+    const tt_spec_published *table = &c->spec->published;
+    if (!s && table->file)
+        s = tt_published_read(table->file, table->table, table->dataset, table->setting, c->arena,
+                              &c->results.published, err);
     if (!s) s = score_all(c, failures, err);
     if (!s) s = list_times(c, measured_before_s, err);
     if (!s) s = write_all(c, err);

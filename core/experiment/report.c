@@ -1,6 +1,7 @@
 /* What a report says, before any form. */
 #include "experiment/report.h"
 #include "base/file.h"
+#include "experiment/published.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -356,6 +357,67 @@ static void tables_of_role(builder *b, const char *role)
              n_variants + 1, variant_row, 0);
 }
 
+/* ---- a paper's table ---- */
+
+static const tt_result_scores *ours(const tt_results *r, const tt_published_row *row)
+{
+    for (size_t i = 0; i < r->n_scores; i++)
+        if (strcmp(r->scores[i].role, "target") == 0 && !r->scores[i].failure &&
+            tt_published_is(row, &r->scores[i]))
+            return &r->scores[i];
+    return NULL;
+}
+
+/* In percent, by the paper's own definition where it is one that we have. */
+static double tpr_of(const tt_result_scores *r, const tt_published_row *row)
+{
+    const tt_stat_variant *variants;
+    size_t n = tt_stat_variants(&variants);
+    for (size_t i = 0; i < n && r->has_inference && i < r->inference.n_variants; i++)
+        if (strcmp(variants[i].name, row->tpr_as) == 0) return 100 * r->inference.variants[i];
+    return 100 * r->evaluation.tpr[1].tpr;
+}
+
+static void pair(builder *b, double theirs, double own)
+{
+    if (isnan(theirs))
+        put(b, NAN, "–");
+    else
+        put(b, NAN, "%.2f", theirs);
+    if (isnan(own))
+        put(b, NAN, "–");
+    else
+        put(b, own, "%.2f", own);
+}
+
+static void published(builder *b, const tt_report_run *run)
+{
+    static const char *const columns[] = {
+        "published method", "setting", "attack", "ASR", "ours", "AUC", "ours", "TPR@1%FPR", "ours"};
+    const tt_published *p = &run->results.published;
+    if (!p->title) return;
+    char title[256];
+    snprintf(title, sizeof title, "beside published numbers: %s", p->title);
+    begin_table(b, "published", title,
+                "Percent. Ours: this run on target, TPR by the paper's own definition where it has one. "
+                "Other data and other "
+                "models than the paper's give other numbers.",
+                columns, 9, p->n);
+    for (size_t i = 0; i < p->n && !b->failed; i++) {
+        const tt_published_row *row = &p->rows[i];
+        const tt_result_scores *own = ours(&run->results, row);
+        begin_row(b, run);
+        put(b, NAN, "%s", row->method);
+        put(b, NAN, "%s%s%s", row->dataset, row->dataset[0] && row->setting[0] ? ", " : "", row->setting);
+        put(b, NAN, "%s", own ? own->attack : "–");
+        pair(b, row->asr,
+             own ? 100 * (own->has_threshold ? own->asr.accuracy : own->evaluation.best.accuracy) : NAN);
+        pair(b, row->auc, own ? 100 * own->evaluation.auc.auc : NAN);
+        pair(b, row->tpr, own ? tpr_of(own, row) : NAN);
+    }
+    end_table(b, false, 0, 0);
+}
+
 static void failures(builder *b)
 {
     static const char *const columns[] = {"attack", "model", "why"};
@@ -420,6 +482,8 @@ tt_status tt_report_make(const tt_report_run *runs, size_t n_runs, tt_report *re
     for (size_t i = 0; i < n_runs && !b.failed; i++)
         for (size_t k = 0; k < runs[i].results.n_scores && !b.failed; k++)
             if (!role_seen(report, i, k)) tables_of_role(&b, runs[i].results.scores[k].role);
+    for (size_t i = 0; i < n_runs && !b.failed; i++)
+        published(&b, &runs[i]);
     if (!b.failed) failures(&b);
     if (!b.failed) provenance(&b);
     if (!b.failed) return TT_OK;

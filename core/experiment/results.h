@@ -77,6 +77,19 @@ typedef struct tt_result_scores {
     tt_inference inference;
 } tt_result_scores;
 
+/* A row of a paper's table (results/published): percent, NaN where it has none. */
+typedef struct tt_published_row {
+    const char *method, *attack; /* attack: "clid classifier=vec"; "": none of ours */
+    const char *dataset, *setting;
+    const char *tpr_as; /* a name of tt_stat_variants; "": as ours */
+    double asr, auc, tpr;
+} tt_published_row;
+typedef struct tt_published {
+    const char *title; /* "clid, table 2, COCO"; NULL: the spec names none */
+    tt_published_row *rows;
+    size_t n;
+} tt_published;
+
 /* Two attacks on the same samples of one model: paired DeLong. */
 typedef struct tt_result_comparison {
     const char *attack_a, *attack_b, *role;
@@ -98,6 +111,7 @@ typedef struct tt_results {
     size_t n_scores;
     tt_result_comparison *comparisons;
     size_t n_comparisons;
+    tt_published published;
     tt_arena *arena; /* of results that were read; else NULL */
 } tt_results;
 

@@ -401,6 +401,7 @@ tt_status tt_results_read(const char *path, tt_results *r, tt_error *err)
     if (!s) s = read_models(&x);
     if (!s) s = read_tables(&x);
     if (!s) s = read_comparisons(&x);
+    if (!s) s = tt_published_get(x.h, r->arena, &r->published, err);
     tt_hdf5_close(x.h);
     if (s) tt_results_free(r);
     return s;

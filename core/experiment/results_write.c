@@ -210,6 +210,7 @@ tt_status tt_results_write(const tt_results *r, const char *path, tt_error *err)
     tt_status s = write_samples(w, r, &why);
     write_models(w, r);
     tt_variants_write(w);
+    if (!s) s = tt_published_write(w, &r->published, &why);
     tt_hdf5_group(w, "/features");
     for (size_t i = 0; i < r->n_features; i++)
         write_features(w, &r->features[i], i);

@@ -279,6 +279,7 @@ static tt_status read_all(const tt_spec_reader *r)
     if (!s) s = tt_spec_note(r, read_attacks(r));
     if (!s) s = tt_spec_note(r, read_device(r));
     if (!s) s = tt_spec_note(r, read_limits(r));
+    if (!s) s = tt_spec_note(r, tt_spec_read_published(r));
     if (!s) s = tt_problems_status(r->problems, r->err);
     if (s) return s;
     tt_buf text = {0};

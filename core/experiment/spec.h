@@ -64,6 +64,11 @@ typedef struct tt_spec_attack {
     double calibration_part;    /* split: the part of each class that calibrates, in (0, 1), default 0.5 */
 } tt_spec_attack;
 
+typedef struct tt_spec_published {         /* a paper's table, shown beside the run's own numbers */
+    const char *file;                      /* absolute, or relative to the working folder; NULL: none */
+    const char *table, *dataset, *setting; /* dataset, setting: NULL: all */
+} tt_spec_published;
+
 typedef struct tt_spec {
     tt_arena *arena;
     const char *path;     /* of the file */
@@ -86,6 +91,7 @@ typedef struct tt_spec {
     uint32_t batch;           /* samples measured together and journalled as one record; default 16 */
     double time_limit_s;      /* for one answer of a plugin (limits.answer_s); 0 (default): none */
     int64_t memory_limit_mib; /* resident memory of each child (limits.memory_mib); 0 (default): none */
+    tt_spec_published published;
     const char *resolved; /* canonical JSON of the whole spec with overrides applied and every default filled
                              in; paths as written */
 } tt_spec;

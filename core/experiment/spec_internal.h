@@ -109,6 +109,13 @@ tt_status tt_spec_read_data(const tt_spec_reader *r);
 tt_status tt_spec_read_sets(const tt_spec_reader *r, const tt_node *parent, const char *prefix,
                             tt_spec_set *members, tt_spec_set *nonmembers, tt_node *resolved);
 
+/* spec_plugins.c: a path as this process finds it: relative ones start from the folder of their file. NULL:
+ * out of memory */
+const char *tt_spec_path_of(const tt_spec_reader *r, const tt_node *node);
+
+/* spec_published.c */
+tt_status tt_spec_read_published(const tt_spec_reader *r);
+
 /* spec_services.c */
 tt_status tt_spec_read_services(const tt_spec_reader *r);
 

@@ -27,6 +27,14 @@ static const char *folder_of(const tt_spec_reader *r, const tt_node *node)
     return NULL;
 }
 
+const char *tt_spec_path_of(const tt_spec_reader *r, const tt_node *node)
+{
+    const char *folder = folder_of(r, node), *base = r->spec->base_dir;
+    if (node->text[0] == '/') return node->text;
+    return folder ? tt_arena_printf(r->spec->arena, "%s/%s/%s", base, folder, node->text)
+                  : tt_arena_printf(r->spec->arena, "%s/%s", base, node->text);
+}
+
 static bool is_path(const tt_plugin_info *info, const char *key)
 {
     for (uint32_t i = 0; i < info->n_params; i++)

@@ -24,6 +24,8 @@ static const tt_spec_key top[] = {
     {"limits", TT_KEY_LIMITS, NULL, 0, 0, NULL, false, "what a plugin may take"},
     {"batch", TT_KEY_INT, "16", 1, 4096, NULL, false,
      "samples measured together and journalled as one record"},
+    {"published", TT_KEY_PUBLISHED, NULL, 0, 0, NULL, false,
+     "a paper's table, shown beside the run's own numbers"},
     {"sweep", TT_KEY_SWEEP, NULL, 0, 0, NULL, false, "many runs at once: what differs between them"},
 };
 TABLE(tt_spec_table_top, top);
@@ -90,6 +92,14 @@ static const tt_spec_key limits[] = {
      "resident memory of each host and worker, in MiB, without mapped files; 0: no limit"},
 };
 TABLE(tt_spec_table_limits, limits);
+
+static const tt_spec_key published[] = {
+    {"file", TT_KEY_TEXT, NULL, 0, 0, NULL, true, "a CSV as results/published/README.md describes it"},
+    {"table", TT_KEY_TEXT, NULL, 0, 0, NULL, true, "its column `table`, in quotes where it is a number"},
+    {"dataset", TT_KEY_TEXT, NULL, 0, 0, NULL, false, "rows of this data set alone"},
+    {"setting", TT_KEY_TEXT, NULL, 0, 0, NULL, false, "rows of this setting alone"},
+};
+TABLE(tt_spec_table_published, published);
 
 static const tt_spec_key sweep[] = {
     {"grid", TT_KEY_AXES, NULL, 0, 0, NULL, false, "every value of each axis with every value of the others"},
