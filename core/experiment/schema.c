@@ -205,8 +205,13 @@ static tt_node *own_properties(maker *m, const tt_spec_table *table, tt_plugin_k
     tt_node *properties = tt_made_map(m->arena);
     for (size_t i = 0; i < table->n; i++) {
         const tt_spec_key *row = &table->rows[i];
-        set(m, properties, row->key,
-            value(m, own_type(m, row, kind), !row->required, row->help, row->default_value));
+        tt_node *type = own_type(m, row, kind);
+        /* a sweep is read before references are */
+        bool plain = row->type == TT_KEY_SWEEP || row->type == TT_KEY_AXES;
+        tt_node *one = plain ? any_of(m, type, typed(m, "null"), NULL)
+                             : value(m, type, !row->required, row->help, row->default_value);
+        if (plain) set_text(m, one, "description", row->help);
+        set(m, properties, row->key, one);
     }
     return properties;
 }

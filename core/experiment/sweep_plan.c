@@ -21,7 +21,7 @@ typedef struct counts {
 } counts;
 
 typedef struct planner {
-    const tt_sweep_job *job;
+    tt_sweep_job *job;
     tt_arena *arena;
     tt_prepare_cache *cache;
     char *store;
@@ -203,7 +203,11 @@ static tt_status plan_cell(planner *x, size_t cell, tt_error *err)
     tt_error why = {0};
     counts c = {0};
     why.code = tt_sweep_cell(x->job->sweep, cell, &x->job->source, &problems, &spec, &why);
-    if (!why.code) why.code = tt_prepare_with(spec, x->cache, x->store, &p, &why);
+    if (!why.code) {
+        x->job->launch.time_limit_s = spec->time_limit_s;
+        x->job->launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
+        why.code = tt_prepare_with(spec, x->cache, x->store, &p, &why);
+    }
     if (!why.code) why.code = count_steps(x, &p, &c, &why);
     tt_status s = why.code == TT_ERR_MEMORY || why.code == TT_ERR_INTERRUPTED ? why.code : TT_OK;
     if (s) {

@@ -161,6 +161,13 @@ static tt_status load_cell(const runner *r, size_t cell, tt_spec **spec, tt_erro
     return s;
 }
 
+/* Of what is started for this cell from now on, also of what it shares with others. */
+static void set_limits(runner *r, const tt_spec *spec)
+{
+    r->launch.time_limit_s = spec->time_limit_s;
+    r->launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
+}
+
 /* Which cells are done as they stand, and which cannot even begin? */
 static tt_status survey_cell(runner *r, size_t cell, tt_error *err)
 {
@@ -168,7 +175,10 @@ static tt_status survey_cell(runner *r, size_t cell, tt_error *err)
     tt_prepared p = {0};
     tt_error why = {0};
     why.code = load_cell(r, cell, &spec, &why);
-    if (!why.code) why.code = tt_prepare_with(spec, r->cache, r->store, &p, &why);
+    if (!why.code) {
+        set_limits(r, spec);
+        why.code = tt_prepare_with(spec, r->cache, r->store, &p, &why);
+    }
     tt_status s = why.code ? TT_OK : make_key(r, &p, r->keys[cell], err);
     if (!why.code && !s && is_done(r, cell)) r->states[cell] = TT_CELL_DONE;
     if (why.code) s = fail_cell(r, cell, &why, err);
@@ -199,10 +209,8 @@ static tt_status run_cell(runner *r, size_t cell, tt_error *err)
     char *dir = tt_sweep_cell_dir(r->job->dir, r->sweep->names[cell]);
     why.code = dir ? load_cell(r, cell, &spec, &why) : tt_sweep_no_memory(&why);
     if (!why.code) {
-        tt_launch launch = r->launch;
-        launch.time_limit_s = spec->time_limit_s;
-        launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
-        why.code = tt_conductor_create_shared(spec, &launch, dir, r->store, r->cache, &conductor, &why);
+        set_limits(r, spec);
+        why.code = tt_conductor_create_shared(spec, &r->launch, dir, r->store, r->cache, &conductor, &why);
         if (!why.code) why.code = tt_conductor_run(conductor, &failures, &why);
     }
     if (!why.code && failures) describe_failures(tt_conductor_results(conductor), failures, &why);
