@@ -268,7 +268,13 @@ static tt_status list_features(tt_conductor *c, tt_error *err)
                                  .n = step->universe->n,
                                  .sample = sample,
                                  .values = step->rows,
-                                 .attributed = step->meters.attributed};
+                                 .attributed = step->meters.attributed,
+                                 .n_bad = step->n_bad};
+        if (step->n_bad)
+            tt_log(TT_LOG_WARNING,
+                   "%s on %s: %zu of %zu samples have a feature that is not a finite number: left out",
+                   c->spec->attacks[c->p.steps[i].attack].name, c->spec->models[c->p.steps[i].model].role,
+                   step->n_bad, step->universe->n);
     }
     return TT_OK;
 }
@@ -285,6 +291,9 @@ static tt_status params_text(tt_conductor *c, const tt_spec_attack *a, const cha
 /* Why this attack has no scores on this model, or NULL. */
 static const char *missing_rows(const tt_conductor *c, const tt_measure_step *step)
 {
+    tt_error bad = {0};
+    if (tt_step_complete(step) && tt_step_check_bad(step, c->spec->bad_samples, 0, NULL, &bad))
+        return tt_arena_strdup(c->arena, bad.message);
     if (tt_step_complete(step)) return NULL;
     if (step->failure.code)
         return tt_arena_printf(c->arena, "measuring on %s: %s", c->spec->models[step->model].role,

@@ -199,6 +199,7 @@ static tt_status advance(session *x, active *a, uint32_t n, double *rows, bool *
         *err = host_error;
         return host_error.code;
     }
+    if (!s) s = tt_step_check_bad(a->step, x->run->spec->bad_samples, n, rows, err);
     if (s) return s;
     s = tt_step_append(a->step, n, rows, &meters, now_s() - start, err);
     *journal_failed = s != TT_OK;

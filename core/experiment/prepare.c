@@ -69,6 +69,20 @@ static tt_status load_samples(tt_prepared *p, tt_error *err)
     return s;
 }
 
+/* Captions that every attack on these samples can work with. */
+static tt_status check_words(const tt_prepared *p, tt_error *err)
+{
+    tt_status s = TT_OK;
+    for (size_t i = 0; i < p->plan.n_measures && !s && p->spec->captions_known; i++) {
+        const tt_plan_measure *m = &p->plan.measures[i];
+        uint32_t least = p->plan.attacks[m->attack].min_words;
+        if (least)
+            s = tt_samples_check_words(&p->samples.universes[m->model], &p->spec->attacks[m->attack], least,
+                                       err);
+    }
+    return s;
+}
+
 static tt_status identify_steps(tt_prepared *p, tt_error *err)
 {
     tt_step_context context = {p->spec, p->model_digests, p->environment, p->store, p->service_digests};
@@ -125,6 +139,7 @@ tt_status tt_prepare_with(const tt_spec *spec, tt_prepare_cache *cache, const ch
     if (!s) s = digest_services(p, err);
     if (!s) s = tt_cached_environment(cache, spec, &p->environment, err);
     if (!s) s = load_samples(p, err);
+    if (!s) s = check_words(p, err);
     if (!s) s = identify_steps(p, err);
     return s ? s : identify_scores(p, err);
 }

@@ -28,6 +28,7 @@ typedef struct tt_result_features {
     const uint32_t *sample; /* [n] index into samples */
     const double *values;   /* [n][n_columns] */
     tt_meter attributed;    /* of all n rows */
+    size_t n_bad; /* rows with a feature that is not a finite number, which nothing was scored from */
 } tt_result_features;
 
 enum { TT_PARTIAL_AUCS = 2, TT_PRECISIONS = 3, TT_SET_SIZES = 6, TT_VARIANTS_MAX = 16 };

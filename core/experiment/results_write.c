@@ -79,6 +79,7 @@ static void write_features(tt_hdf5_writer *w, const tt_result_features *f, size_
     tt_hdf5_set_u64(w, group, "decodes", f->attributed.decodes);
     tt_hdf5_set_u64(w, group, "texts", f->attributed.texts);
     tt_hdf5_set_u64(w, group, "images", f->attributed.images);
+    tt_hdf5_set_u64(w, group, "bad_samples", f->n_bad);
     tt_hdf5_set_u64(w, group, "service_texts", f->attributed.service_texts);
     tt_hdf5_set_u64(w, group, "service_predictions", f->attributed.service_predictions);
 }

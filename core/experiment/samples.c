@@ -243,19 +243,55 @@ static tt_status make_universe(const tt_spec *spec, const tt_samples *samples, s
     return s;
 }
 
+static size_t count_words(const char *caption)
+{
+    static const char spaces[] = " \t\n\v\f\r";
+    size_t n = 0;
+    for (const char *at = caption ? caption + strspn(caption, spaces) : ""; *at; n++) {
+        at += strcspn(at, spaces);
+        at += strspn(at, spaces);
+    }
+    return n;
+}
+
+/* How many captions have fewer words, and the first of these by name. */
+static size_t count_short(const tt_universe *u, size_t least, const tt_sample_ref **first)
+{
+    size_t n = 0;
+    *first = NULL;
+    for (size_t i = 0; i < u->n; i++) {
+        if (count_words(u->refs[i].item->caption) >= least) continue;
+        n++;
+        if (!*first || strcmp(u->refs[i].item->id, (*first)->item->id) < 0) *first = &u->refs[i];
+    }
+    return n;
+}
+
+/* A caption of white space alone is none. */
 static tt_status check_captions(const tt_universe *u, tt_error *err)
 {
-    size_t missing = 0;
-    const tt_sample_ref *first = NULL;
-    for (size_t i = 0; i < u->n; i++)
-        if (!u->refs[i].item->caption) {
-            missing++;
-            if (!first || strcmp(u->refs[i].item->id, first->item->id) < 0) first = &u->refs[i];
-        }
-    if (!first) return TT_OK;
-    return tt_fail(err, TT_ERR_INVALID,
-                   "%zu of %zu images have no caption, first %s.%s: %s; the spec's attacks need one for each",
-                   missing, u->n, first->data, first->item->split, first->item->id);
+    const tt_sample_ref *first;
+    size_t missing = count_short(u, 1, &first);
+    if (!missing) return TT_OK;
+    return tt_fail(
+        err, TT_ERR_INVALID,
+        "%zu of %zu images have no caption, first %s.%s: %s; the spec's attacks need one for each: add "
+        "it, leave the image out, or give the attacks that can do without a `prompt`",
+        missing, u->n, first->data, first->item->split, first->item->id);
+}
+
+tt_status tt_samples_check_words(const tt_universe *u, const tt_spec_attack *attack, uint32_t least,
+                                 tt_error *err)
+{
+    const tt_sample_ref *first;
+    size_t n = count_short(u, least, &first);
+    if (!n) return TT_OK;
+    return tt_node_fail(
+        attack->plugin.node, err,
+        "attacks.%s needs captions of at least %u words, and %zu of %zu have fewer, first %s.%s: %s; "
+        "leave these images out, or choose parameters that need fewer words (`telltale describe %s`)",
+        attack->name, least, n, u->n, first->data, first->item->split, first->item->id,
+        attack->plugin.info->name);
 }
 
 /* ---- the list of all ---- */

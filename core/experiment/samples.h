@@ -38,6 +38,9 @@ typedef struct tt_samples {
 TT_API tt_status tt_samples_load(const tt_spec *spec, const tt_launch *launch, const char *store,
                                  const bool *used, bool needs_captions, tt_string_map *fresh,
                                  tt_samples *samples, tt_error *err);
+/* Has every caption the words that an attack needs? */
+TT_API tt_status tt_samples_check_words(const tt_universe *u, const tt_spec_attack *attack, uint32_t least,
+                                        tt_error *err);
 /* The folder of a data set's manifest, whether it is there or not; tt_free. NULL: out of memory. */
 TT_API char *tt_samples_manifest_dir(const tt_spec *spec, const tt_spec_data *data, const char *store);
 TT_API void tt_samples_free(tt_samples *samples);

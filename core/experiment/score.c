@@ -43,16 +43,22 @@ static tt_status select_rows(const tt_measure_step *step, enum part part, double
     size_t classes[2] = {0, 0};
     for (size_t i = 0; i < u->n; i++) {
         if (!selected(u, i, part, share, seen)) continue;
+        if (!tt_step_row_sound(step, step->rows + i * columns)) continue; /* left out, and told of */
         memcpy(out->values + out->n * columns, step->rows + i * columns, columns * sizeof *out->values);
         out->member[out->n] = u->refs[i].member;
         out->sample[out->n] = u->refs[i].index;
         classes[u->refs[i].member]++;
         out->n++;
     }
+    const char *missing = classes[1] ? "non-members" : "members";
+    if ((!classes[0] || !classes[1]) && part == WHOLE)
+        return tt_fail(err, TT_ERR_INVALID,
+                       "no sound sample is left of the %s: all %zu bad ones were left out", missing,
+                       step->n_bad);
     if (!classes[0] || !classes[1])
         return tt_fail(err, TT_ERR_INVALID,
                        "calibration: split leaves a part without %s: choose another calibration_part",
-                       classes[1] ? "non-members" : "members");
+                       missing);
     return TT_OK;
 }
 

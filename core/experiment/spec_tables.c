@@ -90,6 +90,9 @@ static const tt_spec_key limits[] = {
      "seconds that a plugin may take for one answer; 0: no limit"},
     {"memory_mib", TT_KEY_INT, "0", 0, 1e9, NULL, false,
      "resident memory of each host and worker, in MiB, without mapped files; 0: no limit"},
+    {"bad_samples", TT_KEY_FLOAT, "0", 0, 1, NULL, false,
+     "share of a step's samples that may have a feature that is not a finite number; they are left out and "
+     "told"},
 };
 TABLE(tt_spec_table_limits, limits);
 

@@ -3,6 +3,7 @@
 #include "formats/json.h"
 #include "plugin/params.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -139,6 +140,40 @@ tt_status tt_step_identify(const tt_step_context *c, tt_measure_step *step, tt_e
     return TT_OK;
 }
 
+/* ---- bad samples ---- */
+
+bool tt_step_row_sound(const tt_measure_step *step, const double *row)
+{
+    for (uint32_t k = 0; k < step->plan->n_columns; k++)
+        if (!isfinite(row[k])) return false;
+    return true;
+}
+
+tt_status tt_step_check_bad(const tt_measure_step *step, double limit, uint32_t n, const double *rows,
+                            tt_error *err)
+{
+    size_t bad = step->n_bad, columns = step->plan->n_columns, first = SIZE_MAX;
+    const double *row = NULL;
+    for (size_t i = 0; i < step->n_done + n; i++) {
+        const double *one = i < step->n_done ? step->rows + i * columns : rows + (i - step->n_done) * columns;
+        if (tt_step_row_sound(step, one)) continue;
+        bad += i >= step->n_done;
+        if (first != SIZE_MAX) continue;
+        first = i;
+        row = one;
+    }
+    if ((double)bad <= limit * (double)step->universe->n) return TT_OK;
+    const tt_sample_ref *ref = &step->universe->refs[first];
+    size_t k = 0;
+    while (isfinite(row[k]))
+        k++;
+    return tt_fail(err, TT_ERR_INVALID,
+                   "feature %s of %s.%s: %s is not a finite number (%zu of %zu samples so far); more than "
+                   "limits.bad_samples (%g) allows",
+                   step->plan->columns[k], ref->data, ref->item->split, ref->item->id, bad, step->n_done + n,
+                   limit);
+}
+
 /* ---- journal ---- */
 
 /* A record: first row, rows, columns, both meters, seconds, values. */
@@ -159,6 +194,8 @@ static tt_status take_record(void *user, const void *data, size_t size, tt_error
             "measure-%.32s of the store to measure anew",
             step->key, step->key);
     if (bytes) memcpy(step->rows + step->n_done * columns, values, bytes);
+    for (size_t i = 0; i < n; i++)
+        step->n_bad += !tt_step_row_sound(step, step->rows + (step->n_done + i) * columns);
     step->n_done += n;
     tt_meters_add(&step->meters, &meters);
     step->seconds += seconds;

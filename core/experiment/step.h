@@ -20,6 +20,7 @@ typedef struct tt_measure_step {
     uint32_t batch; /* samples a record */
     tt_journal *journal;
     double *rows;  /* [universe->n][n_columns] */
+    size_t n_bad;  /* of them, those with a feature that is not a finite number */
     size_t n_done; /* rows that are there, from the first on */
     tt_meters meters;
     double seconds;
@@ -61,6 +62,12 @@ TT_API tt_status tt_step_peek_header(const char *folder, char **description, siz
 /* Appends the batch that begins at n_done: n rows. */
 TT_API tt_status tt_step_append(tt_measure_step *step, uint32_t n, const double *rows,
                                 const tt_meters *meters, double seconds, tt_error *err);
+/* Are all features of a row finite numbers? */
+TT_API bool tt_step_row_sound(const tt_measure_step *step, const double *row);
+/* Are there more bad samples than the share `limit` allows, n rows that come next included (NULL: none)? Then
+ * the error names the first of all. */
+TT_API tt_status tt_step_check_bad(const tt_measure_step *step, double limit, uint32_t n, const double *rows,
+                                   tt_error *err);
 TT_API bool tt_step_complete(const tt_measure_step *step);
 TT_API void tt_step_close(tt_measure_step *step); /* the journal only */
 TT_API void tt_step_free(tt_measure_step *step);

@@ -164,6 +164,8 @@ START_TEST(an_image_that_cannot_be_read_is_named_and_stops_the_run)
         {"rm -r img", {"img: no such folder", "is `path` right?"}},
         {"rm img/seen/*.txt",
          {"3 of 6 images have no caption, first a.seen: seen/0.png", "attacks need one for each"}},
+        {"printf ' \\n ' > img/seen/1.txt",
+         {"1 of 6 images have no caption, first a.seen: seen/1.png", "give the attacks that can do without"}},
         {"printf 'caf\\351' > img/seen/1.txt",
          {"seen/1.png: its caption is not UTF-8", "convert it, e.g. with iconv"}},
     };
@@ -173,6 +175,42 @@ START_TEST(an_image_that_cannot_be_read_is_named_and_stops_the_run)
         ck_assert_int_eq(shell("%s", cases[i].command), 0);
         expect(2, shell("'" PROGRAM "' run s.yaml --out out"), cases[i].command, cases[i].parts);
         ck_assert_msg(shell("test ! -e out/results.h5") == 0, "%s left results", cases[i].command);
+    }
+}
+END_TEST
+
+/* the captions have two words */
+START_TEST(attacks_that_cannot_run_are_refused_before_any_work)
+{
+    static const struct {
+        const char *attack;
+        int code;
+        const char *parts[3];
+    } cases[] = {
+        {"clid: {calibration: none, reduction: importance}",
+         2,
+         {"s.yaml:10:", "needs captions of at least 3 words, and 6 of 6 have fewer", "describe clid"}},
+        {"clid: {calibration: none, clip_by: words}", 2, {"at least 3 words"}},
+        {"clid: {calibration: none, reduction: importance, importance: service, rates: [0.5]}",
+         2,
+         {"asks the service word_importance", "add services.word_importance"}},
+        {"clid: {calibration: none, reduction: importance, importance: target_maps, rates: [0.5]}",
+         3,
+         {"needs attention, which threat_model.access does not grant"}},
+        {"clid: {calibration: none, t_mid: 999}", 2, {"leave 0 to 999"}},
+        {"loss: {calibration: none, timesteps: [1000]}", 2, {"timesteps", "999"}},
+        {"secmi: {calibration: none, mode: nn}", 2, {"has to be trained", "map_elements stores the maps"}},
+        {"pfami: {calibration: none, mode: nn}", 2, {"has to be trained"}},
+        {"secmi: {calibration: none, t_cmp: 105}", 2, {"must be a multiple of k"}},
+    };
+    make_folder();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[4096];
+        size_t head = (size_t)(strstr(spec, "  loss:") - spec);
+        snprintf(text, sizeof text, "%.*s  %s\n", (int)head, spec, cases[i].attack);
+        write_text("s.yaml", text);
+        expect(cases[i].code, shell("'" PROGRAM "' run s.yaml --out out"), cases[i].attack, cases[i].parts);
+        ck_assert_msg(shell("test ! -e out/results.h5") == 0, "%s left results", cases[i].attack);
     }
 }
 END_TEST
@@ -257,6 +295,7 @@ Suite *tt_test_suite(void)
     tcase_set_timeout(tc, 300);
     tcase_add_test(tc, a_bad_spec_has_exit_code_2_and_is_told_with_line_and_column);
     tcase_add_test(tc, an_image_that_cannot_be_read_is_named_and_stops_the_run);
+    tcase_add_test(tc, attacks_that_cannot_run_are_refused_before_any_work);
     tcase_add_test(tc, unusual_images_and_long_captions_go_through);
     tcase_add_test(tc, a_damaged_checkpoint_fails_its_steps_by_name);
     tcase_add_test(tc, a_place_that_cannot_be_written_is_named);

@@ -234,7 +234,20 @@ START_TEST(an_attack_that_crashes_is_listed_and_the_others_are_scored)
     ck_assert_int_eq(run("  loss: {}\n  rogue: {how: crash_in_fit}\n", "", "fitting"), 1);
     has("rogue on target: attack rogue, ");
     ck_assert_int_eq(run("  loss: {}\n  rogue: {how: nan}\n", "", "nan"), 1);
-    has("feature x of sample");
+    has("feature x of ");
+    has("is not a finite number");
+}
+END_TEST
+
+START_TEST(samples_without_finite_features_are_left_out_and_told_up_to_a_share)
+{
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: one_nan}\n", "limits.bad_samples=0.01", "few"), 1);
+    has("more than limits.bad_samples (0.01) allows");
+    has("  loss  ");
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: one_nan}\n", "limits.bad_samples=0.5", "some"), 0);
+    has("samples have a feature that is not a finite number: left out");
+    ck_assert_int_eq(run("  rogue: {how: nan}\n", "limits.bad_samples=1", "all"), 1);
+    has("no sound sample is left");
 }
 END_TEST
 
@@ -343,6 +356,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, interrupted_it_says_how_to_go_on_and_the_same_command_does);
     tcase_add_test(tc, a_full_disk_is_said_and_the_run_goes_on_from_there);
     tcase_add_test(tc, an_attack_that_crashes_is_listed_and_the_others_are_scored);
+    tcase_add_test(tc, samples_without_finite_features_are_left_out_and_told_up_to_a_share);
     tcase_add_test(tc, a_model_host_that_dies_fails_its_steps_and_a_new_run_resumes_them);
     tcase_add_test(tc, what_only_scoring_reads_is_changed_without_measuring_again);
     tcase_add_test(tc, attacks_that_share_rows_score_them_each_by_its_own_parameters);

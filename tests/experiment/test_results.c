@@ -37,8 +37,8 @@ static void setup(void)
         samples[i] = (tt_result_sample){"faces", i < 20 ? "seen" : "held_out", "x/1",
                                         i % 3 ? "a caption \xc3\xa9" : NULL, tt_sha256_of(&i, sizeof i)};
     }
-    features =
-        (tt_result_features){"loss", "target", "abc", columns, 2, N, sample, values, {N, N, 0, 1, 0, 2, 3}};
+    features = (tt_result_features){
+        "loss", "target", "abc", columns, 2, N, sample, values, {N, N, 0, 1, 0, 2, 3}, 0};
     const tt_result_scores base = {.role = "target",
                                    .plugin = "loss",
                                    .revision = 2,
