@@ -25,6 +25,8 @@ int tt_cmd_run(int argc, char **argv);
 int tt_cmd_report(int argc, char **argv);
 int tt_cmd_compare(int argc, char **argv);
 int tt_cmd_export(int argc, char **argv);
+int tt_cmd_bundle(int argc, char **argv);
+int tt_cmd_verify(int argc, char **argv);
 int tt_cmd_evaluate(int argc, char **argv);
 int tt_cmd_generate(int argc, char **argv);
 int tt_cmd_ls(int argc, char **argv);

@@ -16,6 +16,8 @@ static const tt_command commands[] = {
     {"report", "tables, figures and pages of runs", tt_cmd_report},
     {"compare", "which differences between two runs are significant", tt_cmd_compare},
     {"export", "features and scores as CSV or NPZ", tt_cmd_export},
+    {"bundle", "a run in one file, for others to check", tt_cmd_bundle},
+    {"verify", "checks such a file: digests, metrics, scores", tt_cmd_verify},
     {"evaluate", "metrics of a table of scores", tt_cmd_evaluate},
     {"generate", "images from a model", tt_cmd_generate},
     {"ls", "plugins that are found", tt_cmd_ls},
