@@ -186,8 +186,8 @@ START_TEST(flickr_reads_every_form_of_its_captions)
     static const char *const forms[] = {
         "1.jpg#0\tTwo men .\n1.jpg#1\tMen\r\n2.jpg#0\tA dog runs\n",
         "image_name| comment_number| comment\n1.jpg| 0| Two men .\n1.jpg| 1| Men\n2.jpg| 4   A dog runs\n",
-        "raw,sentids,split,filename,img_id\n\"[\"\"Two men .\"\", \"\"Men\"\"]\",0,train,1.jpg,0\n"
-        "\"[\"\"A dog runs\"\"]\",1,test,2.jpg,1\n",
+        ("raw,sentids,split,filename,img_id\n\"[\"\"Two men .\"\", \"\"Men\"\"]\",0,train,1.jpg,0\n"
+         "\"[\"\"A dog runs\"\"]\",1,test,2.jpg,1\n"),
         "image,caption\n1.jpg,Two men .\n2.jpg,\" A dog runs\"\n1.jpg,Men\n"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         text("list.txt", forms[i]);
