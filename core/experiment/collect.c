@@ -131,8 +131,10 @@ tt_status tt_store_collect(const char *dir, bool dry_run, tt_buf *out, tt_error 
     if (!s && n == 0)
         s = tt_fail(err, TT_ERR_NOT_FOUND,
                     "%s: no run says there what it uses; give a folder that `telltale run` made", dir);
-    int fd = s ? -1 : open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (!s && (fd < 0 || !tt_file_lock(fd)))
+    /* whoever only looks makes no lock, and where there is none nobody is at work */
+    int fd = s ? -1 : open(lock, dry_run ? O_RDWR | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    bool absent = dry_run && fd < 0 && errno == ENOENT;
+    if (!s && !absent && (fd < 0 || !tt_file_lock(fd)))
         s = tt_fail(err, TT_ERR_IO, "%s: a run is at work in this folder; wait for it", dir);
     if (!s) s = collect(store, &used, dry_run, out, err);
     if (fd >= 0) close(fd);

@@ -98,23 +98,62 @@ static tt_status replay(tt_journal *j, const tt_map *map, const char *header,
     return TT_OK;
 }
 
+/* The next whole record at `at`, through pread: a file that its writer cuts meanwhile ends here, where a map
+ * would end the process. *data freed with tt_free; NULL: there is no whole record. */
+static tt_status read_record(int fd, uint64_t end, uint64_t at, char **data, size_t *size, tt_error *err)
+{
+    head h;
+    *data = NULL;
+    if (end - at < sizeof h || pread(fd, &h, sizeof h, (off_t)at) != (ssize_t)sizeof h) return TT_OK;
+    if (memcmp(h.magic, magic, sizeof magic) != 0 || h.size > RECORD_MAX || h.size > end - at - sizeof h)
+        return TT_OK;
+    char *bytes = tt_alloc((size_t)h.size + 1);
+    if (!bytes) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    for (size_t got = 0; got < h.size;) {
+        ssize_t n = pread(fd, bytes + got, (size_t)h.size - got, (off_t)(at + sizeof h + got));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            tt_free(bytes);
+            return TT_OK;
+        }
+        got += (size_t)n;
+    }
+    if (checksum(h.size, bytes) != h.crc) {
+        tt_free(bytes);
+        return TT_OK;
+    }
+    *data = bytes;
+    *size = (size_t)h.size;
+    return TT_OK;
+}
+
 tt_status tt_journal_read(const char *path, char **header,
                           tt_status (*record)(void *, const void *, size_t, tt_error *), void *user,
                           tt_error *err)
 {
     *header = NULL;
-    tt_map map = {0};
-    tt_status s = tt_map_open(path, &map, err);
-    const unsigned char *data;
-    size_t at = 0, size;
-    for (size_t index = 0; !s && next_record(&map, &at, &data, &size); index++) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        if (fd >= 0) close(fd);
+        return tt_fail(err, TT_ERR_NOT_FOUND, "%s: cannot open", path);
+    }
+    uint64_t at = 0, end = (uint64_t)st.st_size;
+    tt_status s = TT_OK;
+    for (size_t index = 0; !s; index++) {
+        char *data;
+        size_t size = 0;
+        s = read_record(fd, end, at, &data, &size, err);
+        if (s || !data) break;
+        at += sizeof(head) + size;
         if (index > 0)
             s = record(user, data, size, err);
-        else if (!(*header = tt_strndup((const char *)data, size)))
+        else if (!(*header = tt_strndup(data, size)))
             s = tt_fail(err, TT_ERR_MEMORY, "out of memory");
+        tt_free(data);
     }
     if (!s && !*header) s = tt_fail(err, TT_ERR_FORMAT, "%s: holds no record", path);
-    tt_map_close(&map);
+    close(fd);
     return s;
 }
 

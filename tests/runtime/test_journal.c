@@ -37,6 +37,49 @@ static void setup(void)
     tt_journal_close(j);
 }
 
+/* As `telltale plan` looks at it. */
+static const char *look(void)
+{
+    char *header;
+    seen[0] = '\0';
+    tt_ok(tt_journal_read(path, &header, collect, NULL, &err), &err);
+    ck_assert_str_eq(header, "step 1");
+    tt_free(header);
+    return seen;
+}
+
+START_TEST(a_reader_sees_whole_records_and_changes_nothing_while_another_writes)
+{
+    char *data, *header;
+    size_t size, header_size = 16 + strlen("step 1");
+    tt_journal *writer = open_journal();
+    ck_assert_str_eq(look(), "one;two;");
+    tt_ok(tt_journal_append(writer, "three", 5, &err), &err);
+    ck_assert_str_eq(look(), "one;two;three;");
+    tt_journal_close(writer);
+    tt_ok(tt_file_read(path, 1 << 20, &data, &size, &err), &err);
+    for (size_t cut = header_size; cut < size; cut++) {
+        tt_ok(tt_file_write(path, data, cut, &err), &err);
+        ck_assert_str_eq(look(), cut < header_size + 19 ? "" : cut < header_size + 38 ? "one;" : "one;two;");
+        char *after;
+        size_t still;
+        tt_ok(tt_file_read(path, 1 << 20, &after, &still, &err), &err);
+        ck_assert_uint_eq(still, cut);
+        tt_free(after);
+    }
+    data[header_size + 18] ^= 1; /* in "one" */
+    tt_ok(tt_file_write(path, data, size, &err), &err);
+    ck_assert_str_eq(look(), "");
+    tt_ok(tt_file_write(path, data, header_size - 1, &err), &err);
+    ck_assert_int_eq(tt_journal_read(path, &header, collect, NULL, &err), TT_ERR_FORMAT);
+    tt_free(header);
+    tt_free(data);
+    unlink(path);
+    ck_assert_int_eq(tt_journal_read(path, &header, collect, NULL, &err), TT_ERR_NOT_FOUND);
+    tt_free(header);
+}
+END_TEST
+
 START_TEST(records_come_back_in_order)
 {
     tt_journal_close(open_journal());
@@ -114,6 +157,7 @@ Suite *tt_test_suite(void)
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, records_come_back_in_order);
+    tcase_add_test(tc, a_reader_sees_whole_records_and_changes_nothing_while_another_writes);
     tcase_add_test(tc, cut_anywhere_it_keeps_the_whole_records_and_can_be_continued);
     tcase_add_test(tc, a_flipped_bit_ends_it_before_the_damaged_record);
     tcase_add_test(tc, the_log_of_another_step_is_refused);
