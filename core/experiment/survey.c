@@ -368,7 +368,7 @@ bool tt_survey_text(const tt_survey *v, tt_buf *out)
         tt_buf_printf(out, ": at most %llu predictions, ", (unsigned long long)predictions);
         put_time(out, seconds);
     }
-    return tt_buf_printf(out, "\n") && !out->failed;
+    return tt_buf_printf(out, "\n") && tt_survey_costs(v, out);
 }
 
 static tt_status explain_one(const tt_survey *v, const stored_step *list, const tt_survey_step *step,

@@ -34,6 +34,8 @@ TT_API tt_status tt_survey_make(const tt_prepared *p, tt_survey *survey, tt_erro
 TT_API void tt_survey_free(tt_survey *survey);
 /* The steps as a tree, scores above what they need, and the sums. */
 TT_API bool tt_survey_text(const tt_survey *survey, tt_buf *out);
+/* What is left for each model, its weights, disk, and which TPRs the samples cannot carry. */
+TT_API bool tt_survey_costs(const tt_survey *survey, tt_buf *out);
 /* All about the steps whose name contains `step`: key, inputs, and every part of the key in which the nearest
  * stored step differs. TT_ERR_NOT_FOUND: there is none; the message lists those that are. */
 TT_API tt_status tt_survey_explain(const tt_survey *survey, const char *step, tt_buf *out, tt_error *err);
