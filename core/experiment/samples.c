@@ -4,11 +4,15 @@
 #include "formats/json.h"
 #include "plugin/params.h"
 #include "runtime/protocol.h"
+#include "runtime/tally.h"
 #include "runtime/wire.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static tt_status no_memory(tt_error *err)
 {
@@ -74,6 +78,37 @@ char *tt_samples_manifest_dir(const tt_spec *spec, const tt_spec_data *data, con
     return dir;
 }
 
+/* A display of what the worker counts, kept by a thread while the conductor waits for the worker's answer. */
+typedef struct watcher {
+    tt_tally *tally;
+    atomic_bool stop;
+    pthread_t thread;
+    bool running;
+} watcher;
+
+static void *watch(void *user)
+{
+    watcher *w = user;
+    tt_progress *progress = NULL;
+    for (bool last = false; !last;) {
+        last = atomic_load(&w->stop);
+        uint64_t done, total;
+        tt_tally_get(w->tally, &done, &total);
+        if (total && !progress) progress = tt_progress_start("reading images", "images", total);
+        tt_progress_set(progress, done);
+        if (!last) nanosleep(&(struct timespec){0, 50000000}, NULL);
+    }
+    tt_progress_finish(progress);
+    return NULL;
+}
+
+static void watch_end(watcher *w)
+{
+    atomic_store(&w->stop, true);
+    if (w->running) pthread_join(w->thread, NULL);
+    tt_tally_close(w->tally);
+}
+
 static tt_status build(const tt_spec *spec, const tt_spec_data *data, const tt_launch *launch,
                        const char *dir, tt_error *err)
 {
@@ -87,7 +122,14 @@ static tt_status build(const tt_spec *spec, const tt_spec_data *data, const tt_l
     tt_buf request = {0};
     put_request(&request, spec, data, dir);
     tt_reply reply;
-    s = tt_child_call(&worker, TT_MSG_WORKER_DATA, &request, -1, &reply, err);
+    watcher w = {0};
+    int fd = -1;
+    tt_error unwatched = {0}; /* then the work goes on without a display */
+    /* in process the worker would take the descriptor itself over, and not a copy */
+    if (!launch->in_process && tt_tally_create(&w.tally, &fd, &unwatched) == TT_OK)
+        w.running = pthread_create(&w.thread, NULL, watch, &w) == 0;
+    s = tt_child_call(&worker, TT_MSG_WORKER_DATA, &request, w.tally ? fd : -1, &reply, err);
+    watch_end(&w);
     if (!s) tt_reply_free(&reply);
     if (s && s != TT_ERR_CRASHED) tt_fail_in(err, "data.%s", data->name);
     tt_buf_free(&request);

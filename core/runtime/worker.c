@@ -6,6 +6,7 @@
 #include "runtime/manifest.h"
 #include "runtime/modelhost.h"
 #include "runtime/protocol.h"
+#include "runtime/tally.h"
 
 #include <math.h>
 #include <string.h>
@@ -320,7 +321,16 @@ static tt_status open_transforms(tt_worker *w, tt_reader *in, opened_transforms 
     return TT_OK;
 }
 
-static tt_status build_data(tt_worker *w, tt_reader *in, tt_error *err)
+/* Of the data set that is being listed: a worker does one thing at a time, and the callback carries no
+ * pointer. */
+static tt_tally *listing;
+
+static void count_listed(uint64_t done, uint64_t total)
+{
+    tt_tally_set(listing, done, total);
+}
+
+static tt_status build_data(tt_worker *w, tt_reader *in, int *fds, uint32_t n_fds, tt_error *err)
 {
     const char *name = tt_get_text(in), *json = tt_get_text(in), *dir = tt_get_text(in);
     tt_manifest_options options = {.seed = tt_get_u64(in)};
@@ -348,7 +358,13 @@ static tt_status build_data(tt_worker *w, tt_reader *in, tt_error *err)
         options.transforms = transforms.tables;
         options.transform_selves = transforms.selves;
         options.n_transforms = transforms.n;
-        s = tt_manifest_build(plugin, data, &options, dir, NULL, err);
+        if (n_fds == 1) {
+            listing = tt_tally_take(fds[0]);
+            fds[0] = -1;
+        }
+        s = tt_manifest_build(plugin, data, &options, dir, count_listed, err);
+        tt_tally_close(listing);
+        listing = NULL;
     }
     if (data) plugin->close(data);
     close_transforms(&transforms);
@@ -438,7 +454,7 @@ tt_status tt_worker_request(void *worker, void *connection, uint16_t type, tt_re
     case TT_MSG_WORKER_SCORE:
         return score(w, in, out, err);
     case TT_MSG_WORKER_DATA:
-        return build_data(w, in, err);
+        return build_data(w, in, fds, n_fds, err);
     case TT_MSG_WORKER_DESCRIBE:
         return describe(w, in, out, err);
     case TT_MSG_WORKER_ENVIRONMENT:
