@@ -159,7 +159,11 @@ static tt_status ask_rows(session *x, active *a, size_t first, uint32_t n, doubl
     const void *values = tt_get_bytes(&reply.in, &bytes);
     if (bytes == expected && bytes) memcpy(rows, values, bytes);
     s = tt_reply_end(&reply, err);
-    return !s && bytes != expected ? tt_fail(err, TT_ERR_FORMAT, "an answer of another size than asked") : s;
+    if (!s && bytes != expected)
+        return tt_fail(err, TT_ERR_FORMAT,
+                       "%zu bytes of features came for %u samples of %u features, not %zu", bytes, n,
+                       step->plan->n_columns, expected);
+    return s;
 }
 
 static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum, tt_error *err)

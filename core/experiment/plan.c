@@ -60,7 +60,9 @@ tt_status tt_plan_open_attack(const tt_spec *spec, const tt_launch *launch, size
 {
     char name[64];
     name_worker(spec, attack, use, name);
-    tt_status s = tt_child_start(launch, TT_CHILD_WORKER, name, worker, err);
+    const tt_program *program = spec->attacks[attack].plugin.program;
+    tt_status s = program ? tt_child_start_program(launch, program, name, worker, err)
+                          : tt_child_start(launch, TT_CHILD_WORKER, name, worker, err);
     if (s) return s;
     s = send_open(spec, attack, worker, err);
     if (s) tt_child_stop(worker);

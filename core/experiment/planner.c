@@ -109,20 +109,49 @@ static void read_plan(tt_arena *arena, tt_reader *in, tt_attack_plan *p)
     p->min_words = tt_get_u32(in);
 }
 
+/* Attacks may be anybody's programs: what they declare is checked here, whatever their workers checked. */
+static tt_status check_declared(const tt_spec_attack *a, const tt_attack_plan *p, tt_error *err)
+{
+    if (p->n_roles == 0 || p->n_columns == 0 || p->n_columns > 65536)
+        return tt_fail(err, TT_ERR_INVALID, "attack %s: its plan needs 1 to %d roles and 1 to 65536 features",
+                       a->name, TT_ATTACK_MAX_ROLES);
+    for (uint32_t i = 0; i < p->n_roles; i++)
+        if (!p->roles[i].role || !p->roles[i].role[0] ||
+            p->roles[i].capabilities & ~(uint32_t)TT_CAP_WHITE_BOX)
+            return tt_fail(err, TT_ERR_INVALID,
+                           "attack %s: its plan has a role without a name or with unknown capabilities",
+                           a->name);
+    for (uint32_t i = 0; i < p->n_columns; i++)
+        if (!p->columns[i] || !p->columns[i][0])
+            return tt_fail(err, TT_ERR_INVALID, "attack %s: feature %u of its plan has no name", a->name, i);
+    return TT_OK;
+}
+
 /* ---- asking ---- */
+
+/* Which code answers: a plugin's name, or a program's file and content. */
+static bool put_code(const tt_spec_attack *a, tt_buf *out)
+{
+    const tt_program *program = a->plugin.program;
+    return program ? tt_buf_printf(out, "%s %s ", program->digest, program->path)
+                   : tt_buf_printf(out, "%s ", a->plugin.info->name);
+}
 
 /* The plugin's worker with this attack open in it. */
 static tt_status open_attack(tt_planner *p, const tt_spec *spec, size_t attack, plan_worker **out,
                              tt_error *err)
 {
-    const char *plugin = spec->attacks[attack].plugin.info->name;
-    plan_worker *w = tt_string_map_get(&p->workers, plugin);
-    if (!w) {
+    tt_buf code = {0};
+    bool good = put_code(&spec->attacks[attack], &code);
+    plan_worker *w = good ? tt_string_map_get(&p->workers, code.data) : NULL;
+    if (good && !w) {
         w = tt_arena_alloc(p->arena, sizeof *w);
-        if (!w || !tt_string_map_put(&p->workers, plugin, w)) return no_memory(err);
-        w->next = p->first;
-        p->first = w;
+        good = w && tt_string_map_put(&p->workers, code.data, w);
+        if (good) w->next = p->first;
+        if (good) p->first = w;
     }
+    tt_buf_free(&code);
+    if (!good) return no_memory(err);
     *out = w;
     tt_status s;
     if (w->running) {
@@ -145,6 +174,7 @@ static tt_status ask(tt_planner *p, const tt_spec *spec, size_t attack, tt_attac
     if (!s) {
         read_plan(p->arena, &reply.in, plan);
         s = tt_reply_end(&reply, err);
+        if (!s) s = check_declared(&spec->attacks[attack], plan, err);
     }
     if (s && w && w->running) { /* a fresh one for the next question */
         tt_child_stop(&w->child);
@@ -155,8 +185,7 @@ static tt_status ask(tt_planner *p, const tt_spec *spec, size_t attack, tt_attac
 
 static bool make_key(const tt_spec_attack *a, tt_buf *key)
 {
-    return tt_buf_printf(key, "%s ", a->plugin.info->name) &&
-           tt_params_canonical(a->plugin.params, 0, false, key);
+    return put_code(a, key) && tt_params_canonical(a->plugin.params, 0, false, key);
 }
 
 tt_status tt_planner_ask(tt_planner *p, const tt_spec *spec, size_t attack, tt_attack_plan *plan,

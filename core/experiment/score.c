@@ -116,7 +116,13 @@ static tt_status score(tt_child *worker, const selection *rows, const fitted *f,
     if (good) memcpy(kept, values, bytes);
     *scores = kept;
     s = tt_reply_end(&reply, err);
-    return !s && !good ? tt_fail(err, TT_ERR_FORMAT, "scores of another number than asked") : s;
+    if (!s && !good)
+        return tt_fail(err, TT_ERR_FORMAT, "%zu bytes of scores came for %zu rows, not %zu", bytes, rows->n,
+                       rows->n * sizeof *kept);
+    for (size_t i = 0; !s && i < rows->n; i++)
+        if (!isfinite(kept[i]))
+            s = tt_fail(err, TT_ERR_INVALID, "score of row %zu is not a finite number", i);
+    return s;
 }
 
 static tt_status select_both(const tt_spec *spec, size_t attack, const tt_measure_step *rows,

@@ -61,6 +61,7 @@ tt_status tt_score_identify(const tt_step_context *c, size_t attack, const tt_at
                   a->plugin.info->revision, good ? params.data : "", declared->can_fit ? "true" : "false",
                   (unsigned long long)c->spec->seed);
     tt_buf_free(&params);
+    if (a->plugin.program) put_text(&out, "program", a->plugin.program->digest);
     tt_status s = good ? tt_step_put_paths(a->plugin.params, TT_PARAM_SPEED, &out, err) : no_memory(err);
     put_text(&out, "calibration", tt_calibration_name(a->calibration));
     if (a->calibration == TT_CALIBRATION_SPLIT)

@@ -146,8 +146,12 @@ static tt_status read_attack(const tt_spec_reader *r, const tt_node *child, tt_s
     tt_status s = tt_spec_child_map(r, child, what, &node);
     attack->name = child->key;
     if (s) return s;
-    s = tt_spec_note(r, tt_spec_read_plugin(r, TT_KIND_ATTACK, attack->name, node, what,
-                                            &tt_spec_table_attack, &attack->plugin));
+    if (node && tt_node_get(node, "exec"))
+        s = tt_spec_read_program(r, node, what, &attack->plugin);
+    else
+        s = tt_spec_read_plugin(r, TT_KIND_ATTACK, attack->name, node, what, &tt_spec_table_attack,
+                                &attack->plugin);
+    s = tt_spec_note(r, s);
     if (s) return s;
     if (!node) attack->plugin.node = child; /* a place for messages */
     const tt_spec_model *shadow = tt_spec_model_of(r->spec, "shadow");
@@ -369,5 +373,5 @@ static tt_status find_registered(void *user, tt_plugin_kind kind, const char *na
 
 tt_plugin_source tt_plugin_source_registry(tt_registry *registry)
 {
-    return (tt_plugin_source){find_registered, registry};
+    return (tt_plugin_source){.find = find_registered, .user = registry};
 }

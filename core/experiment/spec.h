@@ -6,6 +6,7 @@
 #include "base/problems.h"
 #include "formats/yaml.h"
 #include "plugin/registry.h"
+#include "runtime/program.h"
 
 /* Where descriptions of plugins come from: a worker process for the conductor, a registry in tests. What it
  * gives lives as long as the source. A plugin that is not there: TT_ERR_NOT_FOUND, with the nearest known
@@ -14,12 +15,16 @@ typedef struct tt_plugin_source {
     tt_status (*find)(void *user, tt_plugin_kind kind, const char *name, const tt_plugin_info **info,
                       tt_error *err);
     void *user;
+    /* what a program says of itself; NULL: this source runs none */
+    tt_status (*find_program)(void *user, const tt_program *program, const tt_plugin_info **info,
+                              tt_error *err);
 } tt_plugin_source;
 
 typedef struct tt_spec_plugin { /* a plugin with its parameters */
     const tt_plugin_info *info;
     tt_params *params;
-    const tt_node *node; /* where the spec says so, for messages */
+    const tt_node *node;       /* where the spec says so, for messages */
+    const tt_program *program; /* an attack's `exec`; NULL: a plugin */
 } tt_spec_plugin;
 
 typedef struct tt_spec_data {

@@ -123,6 +123,17 @@ tt_status tt_spec_read_services(const tt_spec_reader *r);
 tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, const char *name,
                               const tt_node *node, const char *what, const tt_spec_table *own,
                               tt_spec_plugin *plugin);
+/* The parameters beside a plugin whose description is known; keys of `table` are the spec's own. */
+tt_status tt_spec_read_params(const tt_spec_reader *r, const char *what, const tt_spec_table *table,
+                              tt_spec_plugin *plugin);
+/* A path written at `node`, seen from the spec's folder. NULL: out of memory. */
+const char *tt_spec_path_at(const tt_spec_reader *r, const tt_node *node);
+
+/* spec_program.c: an attack with `exec` */
+tt_status tt_spec_read_program(const tt_spec_reader *r, const tt_node *node, const char *what,
+                               tt_spec_plugin *plugin);
+bool tt_spec_resolve_program(const tt_spec_reader *r, const tt_spec_plugin *plugin, tt_node *map);
+
 /* Adds the plugin's name and its parameters, defaults filled in and paths as written, to a resolved map. */
 bool tt_spec_resolve_plugin(const tt_spec_reader *r, const tt_spec_plugin *plugin, tt_node *map);
 

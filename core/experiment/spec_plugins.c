@@ -35,6 +35,13 @@ const char *tt_spec_path_of(const tt_spec_reader *r, const tt_node *node)
                   : tt_arena_printf(r->spec->arena, "%s/%s", base, node->text);
 }
 
+const char *tt_spec_path_at(const tt_spec_reader *r, const tt_node *node)
+{
+    const char *folder = folder_of(r, node);
+    if (!folder || !node->text[0] || node->text[0] == '/') return node->text;
+    return tt_arena_printf(r->spec->arena, "%s/%s", folder, node->text);
+}
+
 static bool is_path(const tt_plugin_info *info, const char *key)
 {
     for (uint32_t i = 0; i < info->n_params; i++)
@@ -55,9 +62,8 @@ static bool rebase_paths(const tt_spec_reader *r, tt_spec_plugin *plugin)
     copy->n_children = 0;
     for (const tt_node *child = plugin->node->children; child; child = child->next) {
         tt_node moved = *child;
-        const char *folder = is_path(plugin->info, child->key) ? folder_of(r, child) : NULL;
-        if (folder && child->kind == TT_NODE_STRING && child->text[0] && child->text[0] != '/')
-            moved.text = tt_arena_printf(arena, "%s/%s", folder, child->text);
+        if (child->kind == TT_NODE_STRING && is_path(plugin->info, child->key))
+            moved.text = tt_spec_path_at(r, child);
         if (moved.kind == TT_NODE_STRING && !moved.text) return false;
         if (!tt_made_add(arena, copy, child->key, &moved)) return false;
     }
@@ -65,12 +71,23 @@ static bool rebase_paths(const tt_spec_reader *r, tt_spec_plugin *plugin)
     return true;
 }
 
-tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, const char *name,
-                              const tt_node *node, const char *what, const tt_spec_table *table,
+tt_status tt_spec_read_params(const tt_spec_reader *r, const char *what, const tt_spec_table *table,
                               tt_spec_plugin *plugin)
 {
     const char *own[TT_SPEC_TABLE_MAX];
     size_t n_own = tt_spec_table_names(table, own);
+    tt_status s = check_own(r, plugin->info, what, own, n_own);
+    if (!s && !rebase_paths(r, plugin)) s = tt_spec_no_memory(r);
+    if (!s)
+        s = tt_params_parse_all(plugin->info, plugin->node, what, r->spec->base_dir, own, n_own, r->problems,
+                                &plugin->params, r->err);
+    return s;
+}
+
+tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, const char *name,
+                              const tt_node *node, const char *what, const tt_spec_table *table,
+                              tt_spec_plugin *plugin)
+{
     const tt_node *named = node ? tt_node_get(node, "plugin") : NULL;
     if (named && named->kind != TT_NODE_STRING)
         return tt_node_fail(named, r->err, "%s.plugin must be the name of a plugin", what);
@@ -88,12 +105,7 @@ tt_status tt_spec_read_plugin(const tt_spec_reader *r, tt_plugin_kind kind, cons
         if (r->err) r->err->code = s;
         return s;
     }
-    s = check_own(r, plugin->info, what, own, n_own);
-    if (!s && !rebase_paths(r, plugin)) s = tt_spec_no_memory(r);
-    if (!s)
-        s = tt_params_parse_all(plugin->info, plugin->node, what, r->spec->base_dir, own, n_own, r->problems,
-                                &plugin->params, r->err);
-    return s;
+    return tt_spec_read_params(r, what, table, plugin);
 }
 
 /* A path as the spec or the plugin's table writes it: the resolved spec holds no folder of this machine that
@@ -112,7 +124,9 @@ bool tt_spec_resolve_plugin(const tt_spec_reader *r, const tt_spec_plugin *plugi
 {
     tt_arena *arena = r->spec->arena;
     if (!plugin->params) return true; /* told to be wrong: nothing will be resolved */
-    if (!tt_made_add(arena, map, "plugin", tt_made_text(arena, plugin->info->name))) return false;
+    if (plugin->program ? !tt_spec_resolve_program(r, plugin, map)
+                        : !tt_made_add(arena, map, "plugin", tt_made_text(arena, plugin->info->name)))
+        return false;
     for (uint32_t i = 0; i < plugin->params->n; i++) {
         const tt_param_value *v = &plugin->params->values[i];
         if (!v->node) continue;

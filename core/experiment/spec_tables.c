@@ -71,6 +71,10 @@ TABLE(tt_spec_table_threat_model, threat_model);
 
 static const tt_spec_key attack[] = {
     {"plugin", TT_KEY_PLUGIN, NULL, 0, 0, NULL, false, "an attack plugin; `telltale ls attack`"},
+    {"exec", TT_KEY_PATH, NULL, 0, 0, NULL, false,
+     "instead of a plugin: a program in any language that speaks the worker's channel"},
+    {"interpreter", TT_KEY_TEXT, NULL, 0, 0, NULL, false,
+     "what runs `exec`: a name or a path; by default its #! line says, and python3 runs .py"},
     {"calibration", TT_KEY_CHOICE, NULL, 0, 0, "none|split|shadow", false,
      "where parameters and threshold come from; shadow where the spec has one with known images, else none"},
     {"calibration_part", TT_KEY_FLOAT, "0.5", 0.01, 0.99, NULL, false,

@@ -56,6 +56,7 @@ static tt_status put_attack(const tt_spec_attack *a, const tt_attack_plan *plan,
     tt_buf_printf(out, "{\"kind\": \"measure\", \"revision\": %d", MEASURE_REVISION);
     put_json(out, "attack", a->plugin.info->name);
     tt_buf_printf(out, ", \"attack_revision\": %u", a->plugin.info->revision);
+    if (a->plugin.program) put_json(out, "program", a->plugin.program->digest);
     if (plan->measure_identity)
         put_json(out, "identity", plan->measure_identity);
     else

@@ -201,7 +201,9 @@ static tt_status map_shared(int fd, size_t size, tt_message *m, tt_error *err)
     if (seals < 0 || !(seals & F_SEAL_SHRINK) || !(seals & F_SEAL_WRITE) || fstat(fd, &st) != 0 ||
         (uint64_t)st.st_size < size)
         return tt_fail(err, TT_ERR_FORMAT, "shared memory of a message is not sealed or too small");
-    void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    /* private: before Linux 6.7 memory sealed against writing cannot be mapped shared, not even for reading
+     */
+    void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED) return tt_fail(err, TT_ERR_MEMORY, "cannot map %zu shared bytes", size);
     m->memory = p;
     m->mapped = size;
@@ -212,8 +214,14 @@ static tt_status receive_payload(int fd, const header *h, int64_t deadline, int 
                                  uint32_t *n_fds, tt_message *m, tt_error *err)
 {
     bool shared = h->flags & FLAG_SHARED;
-    if (memcmp(h->magic, magic, sizeof magic) != 0 || h->version != TT_CHANNEL_VERSION)
-        return tt_fail(err, TT_ERR_FORMAT, "not a message of channel version %u", TT_CHANNEL_VERSION);
+    if (memcmp(h->magic, magic, sizeof magic) != 0)
+        return tt_fail(err, TT_ERR_FORMAT, "what came is no message of the channel (docs/channel.md)");
+    if (h->version != TT_CHANNEL_VERSION)
+        return tt_fail(
+            err, TT_ERR_FORMAT,
+            "a message of channel version %u, where version %u is spoken: use the telltale.py that "
+            "came with this telltale",
+            h->version, TT_CHANNEL_VERSION);
     if (h->size > TT_CHANNEL_PAYLOAD_MAX || (!shared && h->size > TT_CHANNEL_INLINE_MAX))
         return tt_fail(err, TT_ERR_FORMAT, "message announces %llu bytes", (unsigned long long)h->size);
     if (h->n_fds > TT_CHANNEL_MAX_FDS || *n_fds != h->n_fds + (shared ? 1u : 0u))

@@ -1,8 +1,12 @@
 #include "runtime/describe.h"
+#include "plugin/loader.h"
+#include "plugin/params.h"
 #include "runtime/protocol.h"
 
 #include <stdio.h>
 #include <string.h>
+
+enum { DESCRIBE_LIMIT_S = 60 };
 
 struct tt_describer {
     const tt_launch *launch;
@@ -11,6 +15,7 @@ struct tt_describer {
     tt_arena *arena;
     struct described {
         tt_plugin_info info;
+        const char *program; /* "PATH DIGEST"; NULL: a plugin */
         struct described *next;
     } * known;
 };
@@ -119,7 +124,7 @@ tt_status tt_describe_plugin(void *describer, tt_plugin_kind kind, const char *n
 {
     tt_describer *d = describer;
     for (struct described *k = d->known; k; k = k->next)
-        if (k->info.kind == kind && strcmp(k->info.name, name) == 0) {
+        if (!k->program && k->info.kind == kind && strcmp(k->info.name, name) == 0) {
             *info = &k->info;
             return TT_OK;
         }
@@ -139,6 +144,63 @@ tt_status tt_describe_plugin(void *describer, tt_plugin_kind kind, const char *n
     }
     s = tt_reply_end(&reply, err);
     return !s && !k ? tt_fail(err, TT_ERR_MEMORY, "out of memory for a description") : s;
+}
+
+/* A program may say anything. */
+static tt_status check_program_info(const tt_plugin_info *info, tt_error *err)
+{
+    if (info->kind != TT_KIND_ATTACK)
+        return tt_fail(err, TT_ERR_INVALID, "describes itself as something else than an attack");
+    if (!info->name || !tt_plugin_name_well_formed(info->name))
+        return tt_fail(err, TT_ERR_INVALID, "its name must be of a-z, 0-9 and _, at most 63 characters");
+    if (info->revision == 0) return tt_fail(err, TT_ERR_INVALID, "its revision must be 1 or more");
+    return tt_params_check_table(info, err);
+}
+
+static tt_status ask_program(tt_describer *d, const tt_program *program, struct described *k, tt_error *err)
+{
+    const char *slash = strrchr(program->path, '/');
+    char name[64];
+    snprintf(name, sizeof name, "attack %.40s", slash ? slash + 1 : program->path);
+    tt_child child;
+    tt_status s = tt_child_start_program(d->launch, program, name, &child, err);
+    if (s) return s;
+    /* a program that never answers is most likely no such program at all */
+    if (d->launch->time_limit_s <= 0) tt_port_set_time_limit(child.control, DESCRIBE_LIMIT_S);
+    tt_buf request = {0};
+    tt_put_u32(&request, TT_KIND_ATTACK);
+    tt_put_text(&request, program->path);
+    tt_reply reply;
+    s = tt_child_call(&child, TT_MSG_WORKER_DESCRIBE, &request, -1, &reply, err);
+    tt_buf_free(&request);
+    if (!s) {
+        get_plugin_info(d->arena, &reply.in, &k->info);
+        s = tt_reply_end(&reply, err);
+        if (!s) s = check_program_info(&k->info, err);
+    }
+    tt_child_stop(&child);
+    return s ? tt_fail_in(err, "%s", program->path) : TT_OK;
+}
+
+tt_status tt_describe_program(void *describer, const tt_program *program, const tt_plugin_info **info,
+                              tt_error *err)
+{
+    tt_describer *d = describer;
+    const char *id = tt_arena_printf(d->arena, "%s %s", program->path, program->digest);
+    struct described *k = tt_arena_alloc(d->arena, sizeof *k);
+    if (!id || !k) return tt_fail(err, TT_ERR_MEMORY, "out of memory for a description");
+    for (struct described *old = d->known; old; old = old->next)
+        if (old->program && strcmp(old->program, id) == 0) {
+            *info = &old->info;
+            return TT_OK;
+        }
+    tt_status s = ask_program(d, program, k, err);
+    if (s) return s;
+    k->program = id;
+    k->next = d->known;
+    d->known = k;
+    *info = &k->info;
+    return TT_OK;
 }
 
 tt_status tt_describe_backend(tt_describer *d, const char *backend, int threads, int device_index,

@@ -16,6 +16,10 @@ TT_API void tt_describer_destroy(tt_describer *d); /* NULL is fine; frees all de
  * `describer` is a tt_describer (the signature of tt_plugin_source.find). */
 TT_API tt_status tt_describe_plugin(void *describer, tt_plugin_kind kind, const char *name,
                                     const tt_plugin_info **info, tt_error *err);
+/* What a program that is an attack says of itself, checked as a plugin's description is. Known by its
+ * content: a file that changes is asked anew. (The signature of tt_plugin_source.find_program.) */
+TT_API tt_status tt_describe_program(void *describer, const tt_program *program, const tt_plugin_info **info,
+                                     tt_error *err);
 /* What the results of a backend on this machine depend on: libraries with versions, instruction set, threads.
  * *text lives as long as the describer. */
 TT_API tt_status tt_describe_backend(tt_describer *d, const char *backend, int threads, int device_index,

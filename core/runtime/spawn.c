@@ -26,24 +26,39 @@ static const char *subcommand(tt_child_kind kind)
     return kind == TT_CHILD_HOST ? "__host" : "__worker";
 }
 
-/* The argument vector: program, subcommand, parent's pid, then the plugin folders. */
-static char **make_arguments(const tt_launch *launch, tt_child_kind kind, tt_arena *arena)
+/* What a child is to be. */
+typedef struct child_role {
+    tt_child_kind kind;
+    const tt_program *program; /* NULL: ours */
+} child_role;
+
+/* The argument vector: program, subcommand, parent's pid, options, "--", then the plugin folders; or, with
+ * --program, what the child becomes. */
+static char **make_arguments(const tt_launch *launch, const child_role *r, tt_arena *arena)
 {
-    char **argv = tt_arena_alloc_array(arena, launch->n_plugin_dirs + 4, sizeof(char *));
+    const char *const *rest = r->program ? r->program->argv : launch->plugin_dirs;
+    size_t n = 0, n_rest = r->program ? 0 : launch->n_plugin_dirs;
+    while (r->program && rest[n_rest])
+        n_rest++;
+    char **argv = tt_arena_alloc_array(arena, n_rest + 6, sizeof(char *));
     if (!argv) return NULL;
-    argv[0] = tt_arena_strdup(arena, "telltale");
-    argv[1] = tt_arena_strdup(arena, subcommand(kind));
-    argv[2] = tt_arena_printf(arena, "%ld", (long)getpid());
-    for (size_t i = 0; i < launch->n_plugin_dirs; i++)
-        argv[3 + i] = tt_arena_strdup(arena, launch->plugin_dirs[i]);
+    argv[n++] = tt_arena_strdup(arena, "telltale");
+    argv[n++] = tt_arena_strdup(arena, subcommand(r->kind));
+    argv[n++] = tt_arena_printf(arena, "%ld", (long)getpid());
+    if (r->program) argv[n++] = tt_arena_strdup(arena, "--program");
+    argv[n++] = tt_arena_strdup(arena, "--");
+    for (size_t i = 0; i < n_rest; i++)
+        argv[n++] = tt_arena_strdup(arena, rest[i]);
+    for (size_t i = 0; i < n; i++)
+        if (!argv[i]) return NULL;
     return argv;
 }
 
-static tt_status spawn(const tt_launch *launch, tt_child_kind kind, int channel, tt_child *child,
+static tt_status spawn(const tt_launch *launch, const child_role *r, int channel, tt_child *child,
                        tt_error *err)
 {
     tt_arena *arena = tt_arena_create(0);
-    char **argv = arena ? make_arguments(launch, kind, arena) : NULL;
+    char **argv = arena ? make_arguments(launch, r, arena) : NULL;
     if (!argv) {
         tt_arena_destroy(arena);
         return tt_fail(err, TT_ERR_MEMORY, "out of memory");
@@ -89,7 +104,7 @@ static tt_status start_in_process(const tt_launch *launch, tt_child_kind kind, t
     return child->control ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory");
 }
 
-static tt_status start_process(const tt_launch *launch, tt_child_kind kind, tt_child *child, tt_error *err)
+static tt_status start_process(const tt_launch *launch, const child_role *r, tt_child *child, tt_error *err)
 {
     if (launch->log_dir) {
         char file[96];
@@ -102,7 +117,7 @@ static tt_status start_process(const tt_launch *launch, tt_child_kind kind, tt_c
     int fds[2];
     tt_status s = tt_channel_pair(fds, err);
     if (s) return s;
-    s = spawn(launch, kind, fds[1], child, err);
+    s = spawn(launch, r, fds[1], child, err);
     close(fds[1]);
     if (s) {
         close(fds[0]);
@@ -125,8 +140,24 @@ tt_status tt_child_start(const tt_launch *launch, tt_child_kind kind, const char
 {
     *child = (tt_child){0};
     snprintf(child->name, sizeof child->name, "%s", name);
+    const child_role r = {.kind = kind};
     tt_status s = launch->in_process ? start_in_process(launch, kind, child, err)
-                                     : start_process(launch, kind, child, err);
+                                     : start_process(launch, &r, child, err);
+    if (s) tt_child_stop(child);
+    return s;
+}
+
+tt_status tt_child_start_program(const tt_launch *launch, const tt_program *program, const char *name,
+                                 tt_child *child, tt_error *err)
+{
+    *child = (tt_child){0};
+    snprintf(child->name, sizeof child->name, "%s", name);
+    if (launch->in_process)
+        return tt_fail(err, TT_ERR_UNSUPPORTED,
+                       "%s: %s is a program of its own, which --in-process has no place for: run without it",
+                       name, program->path);
+    const child_role r = {TT_CHILD_WORKER, program};
+    tt_status s = start_process(launch, &r, child, err);
     if (s) tt_child_stop(child);
     return s;
 }
@@ -262,6 +293,32 @@ tt_status tt_child_connect_service(tt_child *host, tt_child *worker, const char 
     return join(host, worker, TT_MSG_WORKER_SERVICE, name, 0, connection, err);
 }
 
+/* The options that make_arguments wrote; the index of what follows "--". */
+static int read_options(int argc, char **argv, bool *program)
+{
+    int i = 2;
+    *program = false;
+    for (; i < argc && strcmp(argv[i], "--") != 0; i++)
+        *program |= strcmp(argv[i], "--program") == 0;
+    return i < argc ? i + 1 : argc;
+}
+
+static tt_status serve(tt_child_kind kind, const char *const *dirs, size_t n_dirs, tt_error *err)
+{
+    tt_status s = TT_ERR_MEMORY;
+    fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
+    if (kind == TT_CHILD_HOST) {
+        tt_modelhost *host = tt_modelhost_create(dirs, n_dirs);
+        if (host) s = tt_modelhost_serve(host, CHANNEL_FD, err);
+        tt_modelhost_destroy(host);
+    } else {
+        tt_worker *worker = tt_worker_create(dirs, n_dirs);
+        if (worker) s = tt_worker_serve(worker, CHANNEL_FD, err);
+        tt_worker_destroy(worker);
+    }
+    return s;
+}
+
 int tt_child_main(tt_child_kind kind, int argc, char **argv)
 {
     /* killed with the conductor; if it died before this line, getppid tells */
@@ -270,20 +327,14 @@ int tt_child_main(tt_child_kind kind, int argc, char **argv)
         fprintf(stderr, "telltale: %s is started by `telltale run`, not by hand\n", argc ? argv[0] : "this");
         return 2;
     }
-    fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
     tt_error err = {0};
-    tt_status s = TT_ERR_MEMORY;
-    const char *const *dirs = (const char *const *)(argv + 2);
-    size_t n_dirs = (size_t)(argc - 2);
-    if (kind == TT_CHILD_HOST) {
-        tt_modelhost *host = tt_modelhost_create(dirs, n_dirs);
-        if (host) s = tt_modelhost_serve(host, CHANNEL_FD, &err);
-        tt_modelhost_destroy(host);
-    } else {
-        tt_worker *worker = tt_worker_create(dirs, n_dirs);
-        if (worker) s = tt_worker_serve(worker, CHANNEL_FD, &err);
-        tt_worker_destroy(worker);
-    }
+    bool program;
+    int rest = read_options(argc, argv, &program);
+    tt_status s;
+    if (program && rest < argc)
+        s = tt_program_exec(argv + rest, &err); /* the channel stays open across it */
+    else
+        s = serve(kind, (const char *const *)(argv + rest), (size_t)(argc - rest), &err);
     if (s) tt_log(TT_LOG_ERROR, "%s", err.message);
     return s ? 1 : 0;
 }

@@ -5,6 +5,7 @@
 
 #include "runtime/modelhost.h"
 #include "runtime/port.h"
+#include "runtime/program.h"
 #include "runtime/worker.h"
 
 #include <sys/types.h>
@@ -35,6 +36,10 @@ typedef enum tt_child_kind { TT_CHILD_HOST, TT_CHILD_WORKER } tt_child_kind;
 
 TT_API tt_status tt_child_start(const tt_launch *launch, tt_child_kind kind, const char *name,
                                 tt_child *child, tt_error *err);
+/* A worker that is somebody's program. It has a process of its own in any case: TT_ERR_UNSUPPORTED with
+ * launch->in_process. */
+TT_API tt_status tt_child_start_program(const tt_launch *launch, const tt_program *program, const char *name,
+                                        tt_child *child, tt_error *err);
 /* Closes the channel, waits a moment, then kills. Zeroes *child. */
 TT_API void tt_child_stop(tt_child *child);
 /* A call of the child's control port. When the child is found dead the message says how it died and where its

@@ -78,7 +78,7 @@ static void load_cells(const tt_spec_request *request, const tt_plugin_source *s
 static tt_status load(const void *data, size_t size, const char *override)
 {
     put_file(path, data, size);
-    tt_plugin_source source = {find, NULL};
+    tt_plugin_source source = {.find = find};
     tt_spec *spec = NULL;
     tt_error err = {0};
     tt_spec_request request = {path, &override, override[0] != '\0'};
