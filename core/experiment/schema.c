@@ -182,8 +182,7 @@ static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
         return any_of(m, choice(m, row->choices), list_of(m, choice(m, row->choices)), NULL);
     case TT_KEY_PLUGIN:
         return plugin_name(m, kind);
-    case TT_KEY_PATH:
-    case TT_KEY_TEXT: {
+    case TT_KEY_PATH: {
         tt_node *map = typed(m, "string");
         set_number(m, map, "minLength", 1);
         return map;

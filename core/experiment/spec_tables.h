@@ -14,7 +14,6 @@ typedef enum tt_spec_key_type {
     TT_KEY_SET,    /* DATASET.SPLIT */
     TT_KEY_PLUGIN, /* a plugin's name; its parameters stand beside it (but for backends) */
     TT_KEY_PATH,
-    TT_KEY_TEXT,
     TT_KEY_BASE, /* a path or a list of paths */
     TT_KEY_TRANSFORMS,
     TT_KEY_TEXT,
