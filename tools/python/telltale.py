@@ -191,10 +191,11 @@ def reals(key, default, low, high, help="", **more): return Param(key, "floats",
 class Plan:
     """roles: {"target": "encode text predict"}; columns: names of the features; predictions: queries a sample."""
 
-    def __init__(self, roles, columns, predictions, needs_captions=True, paper_reduction=None, measure_identity=None):
+    def __init__(self, roles, columns, predictions, needs_captions=True, min_words=0, paper_reduction=None,
+                 measure_identity=None):
         self.roles, self.columns, self.predictions = roles, list(columns), predictions
         self.needs_captions, self.paper_reduction = needs_captions, paper_reduction
-        self.measure_identity = measure_identity
+        self.min_words, self.measure_identity = min_words, measure_identity
 
     def put(self, out, can_fit):
         out.raw("I", len(self.roles))
@@ -204,6 +205,7 @@ class Plan:
         for column in self.columns:
             out.text(column)
         out.text(self.paper_reduction).raw("I", self.predictions).text(self.measure_identity)
+        out.raw("II", 0, self.min_words)  # no services
 
 
 class Sample:
@@ -385,10 +387,6 @@ class _Worker:
         if rows.shape != (len(samples), len(self.plan.columns)):
             raise ValueError("measure gave an array of shape %s, not %s" %
                              (rows.shape, (len(samples), len(self.plan.columns))))
-        bad = np.argwhere(~np.isfinite(rows))
-        if len(bad):
-            raise ValueError("feature %s of sample %d is not a finite number" %
-                             (self.plan.columns[bad[0][1]], samples[bad[0][0]].id))
         out.bytes(rows.tobytes())
 
     def rows(self, request):
