@@ -18,7 +18,7 @@ typedef struct active {
 
 typedef struct session {
     tt_measure_run *run;
-    tt_child *hosts; /* [spec->n_models] */
+    tt_child *hosts; /* [spec->n_models + 1]: the last serves images alone */
     bool *started;
     tt_error *unusable; /* why a started host could not open its model; code TT_OK: it could */
     const tt_universe *universe;
@@ -50,6 +50,31 @@ static tt_status tell(tt_child *child, uint16_t type, tt_buf *request, tt_error 
 
 /* ---- hosts ---- */
 
+static tt_status send_samples(session *x, size_t host, tt_error *err)
+{
+    tt_buf b = {0};
+    tt_put_u32(&b, (uint32_t)x->universe->n);
+    for (size_t i = 0; i < x->universe->n; i++) {
+        const tt_sample_ref *r = &x->universe->refs[i];
+        tt_put_u64(&b, r->id);
+        tt_put_text(&b, r->item->path);
+        tt_put_digest(&b, &r->item->digest);
+    }
+    return tell(&x->hosts[host], TT_MSG_HOST_SAMPLES, &b, err);
+}
+
+static tt_status open_images(session *x, tt_error *err)
+{
+    size_t host = x->run->spec->n_models;
+    tt_buf b = {0};
+    x->started[host] = true;
+    tt_status s = tt_child_start(x->run->launch, TT_CHILD_HOST, "images", &x->hosts[host], err);
+    if (s) return s;
+    tt_put_u8(&b, x->universe->apply_orientation);
+    s = tell(&x->hosts[host], TT_MSG_HOST_IMAGES, &b, err);
+    return s ? s : send_samples(x, host, err);
+}
+
 static tt_status open_host(session *x, size_t model, tt_error *err)
 {
     const tt_spec *spec = x->run->spec;
@@ -77,20 +102,12 @@ static tt_status open_host(session *x, size_t model, tt_error *err)
     }
     s = tell(&x->hosts[model], TT_MSG_HOST_OPEN, &b, err);
     if (s && s != TT_ERR_CRASHED) tt_fail_in(err, "models.%s", spec->models[model].role);
-    if (s) return s;
-    tt_put_u32(&b, (uint32_t)x->universe->n);
-    for (size_t i = 0; i < x->universe->n; i++) {
-        const tt_sample_ref *r = &x->universe->refs[i];
-        tt_put_u64(&b, r->id);
-        tt_put_text(&b, r->item->path);
-        tt_put_digest(&b, &r->item->digest);
-    }
-    return tell(&x->hosts[model], TT_MSG_HOST_SAMPLES, &b, err);
+    return s ? s : send_samples(x, model, err);
 }
 
 static void stop_hosts(session *x)
 {
-    for (size_t m = 0; m < x->run->spec->n_models; m++)
+    for (size_t m = 0; m <= x->run->spec->n_models; m++)
         if (x->started[m]) tt_child_stop(&x->hosts[m]);
 }
 
@@ -120,12 +137,16 @@ static tt_status start_step(session *x, active *a, tt_error *err)
     a->running = true;
     for (uint32_t i = 0; i < step->plan->n_roles && !s; i++) {
         const tt_role_need *need = &step->plan->roles[i];
-        size_t m = (size_t)(tt_plan_role(spec, step->model, need->role) - spec->models);
+        const tt_spec_model *model = tt_plan_role(spec, step->model, need->role);
+        size_t m = model ? (size_t)(model - spec->models) : spec->n_models;
         a->hosts[i] = m;
         if (!x->started[m]) {
             tt_error *why = &x->unusable[m];
             *why = (tt_error){0};
-            open_host(x, m, why);
+            if (model)
+                open_host(x, m, why);
+            else
+                open_images(x, why);
         }
         if (x->unusable[m].code) s = tt_fail(err, x->unusable[m].code, "%s", x->unusable[m].message);
         if (!s)
@@ -224,7 +245,7 @@ static void show(session *x, const active *a, uint32_t n)
 /* All hosts forget the last batch; a host that is dead fails the steps that need it. */
 static tt_status begin_batch(session *x, tt_error *err)
 {
-    for (size_t m = 0; m < x->run->spec->n_models; m++) {
+    for (size_t m = 0; m <= x->run->spec->n_models; m++) {
         if (!x->started[m]) continue;
         tt_buf none = {0};
         tt_error why = {0};
@@ -291,7 +312,7 @@ static tt_status start_steps(session *x, size_t model, tt_error *err)
 tt_status tt_measure_model(tt_measure_run *run, size_t model, tt_error *err)
 {
     session x = {.run = run};
-    size_t models = run->spec->n_models;
+    size_t models = run->spec->n_models + 1;
     x.hosts = tt_alloc_zero(models * sizeof *x.hosts);
     x.started = tt_alloc_zero(models * sizeof *x.started);
     x.actives = tt_alloc_zero((run->n_steps + 1) * sizeof *x.actives);

@@ -23,6 +23,13 @@ bool tt_plan_judged(const tt_spec_model *model)
     return strcmp(model->role, "target") == 0 || strcmp(model->role, "control") == 0;
 }
 
+bool tt_plan_uses_model(const tt_attack_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_roles; i++)
+        if (strcmp(plan->roles[i].role, TT_ROLE_IMAGES) != 0) return true;
+    return false;
+}
+
 const tt_spec_model *tt_plan_role(const tt_spec *spec, size_t m, const char *role)
 {
     return strcmp(role, "target") == 0 ? &spec->models[m] : tt_spec_model_of(spec, role);
@@ -83,6 +90,7 @@ static tt_status check_access(const tt_spec *spec, const tt_spec_attack *a, cons
 {
     for (uint32_t i = 0; i < p->n_roles; i++) {
         const tt_role_need *need = &p->roles[i];
+        if (strcmp(need->role, TT_ROLE_IMAGES) == 0) continue;
         if (strcmp(need->role, "target") != 0) {
             if (!tt_spec_model_of(spec, need->role))
                 return tt_node_fail(a->plugin.node, err,
@@ -156,6 +164,8 @@ static void add_steps(const tt_spec *spec, tt_plan *plan, size_t attack)
     const tt_spec_attack *a = &spec->attacks[attack];
     for (size_t m = 0; m < spec->n_models; m++) {
         if (!tt_plan_judged(&spec->models[m])) continue;
+        if (!tt_plan_uses_model(&plan->attacks[attack]) && strcmp(spec->models[m].role, "target") != 0)
+            continue;
         tt_plan_score *score = &plan->scores[plan->n_scores++];
         *score = (tt_plan_score){.attack = attack, .model = m, .measure = add_measure(plan, attack, m)};
         score->calibration = score->measure;
@@ -216,6 +226,7 @@ bool tt_plan_text(const tt_spec *spec, const tt_plan *plan, tt_buf *out)
         const tt_attack_plan *p = &plan->attacks[i];
         char needs[160];
         tt_capabilities_text(p->roles[0].capabilities, needs, sizeof needs);
+        if (!tt_plan_uses_model(p)) snprintf(needs, sizeof needs, p->n_roles ? "the images" : "no model");
         tt_buf_printf(out, "%-16s %u quer%s a sample, %u feature%s; needs %s%s; calibration: %s\n", a->name,
                       p->predictions, p->predictions == 1 ? "y" : "ies", p->n_columns,
                       p->n_columns == 1 ? "" : "s", needs, p->needs_captions ? " and captions" : "",

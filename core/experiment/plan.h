@@ -38,7 +38,11 @@ TT_API tt_status tt_plan_make(const tt_spec *spec, const tt_launch *launch, tt_p
 TT_API tt_status tt_plan_make_with(const tt_spec *spec, tt_planner *planner, tt_plan *plan, tt_error *err);
 TT_API void tt_plan_free(tt_plan *plan);
 
-/* The model that takes `role` when attack a is measured on models[m]; NULL: the spec has none. */
+/* Does it ask anything of a model? Attacks on images or captions alone say the same of every model that is
+ * judged: they are judged once, beside the target. */
+TT_API bool tt_plan_uses_model(const tt_attack_plan *plan);
+/* The model that takes `role` when attack a is measured on models[m]; NULL: the spec has none, or the role is
+ * TT_ROLE_IMAGES, which needs none. */
 TT_API const tt_spec_model *tt_plan_role(const tt_spec *spec, size_t m, const char *role);
 /* Is this a model that is judged (its members and nonmembers are the spec's own)? */
 TT_API bool tt_plan_judged(const tt_spec_model *model);

@@ -14,8 +14,10 @@ static void mark_used(tt_prepared *p)
     for (size_t i = 0; i < p->plan.n_measures; i++) {
         const tt_plan_measure *m = &p->plan.measures[i];
         const tt_attack_plan *plan = &p->plan.attacks[m->attack];
-        for (uint32_t k = 0; k < plan->n_roles; k++)
-            p->used[tt_plan_role(p->spec, m->model, plan->roles[k].role) - p->spec->models] = true;
+        for (uint32_t k = 0; k < plan->n_roles; k++) {
+            const tt_spec_model *model = tt_plan_role(p->spec, m->model, plan->roles[k].role);
+            if (model) p->used[model - p->spec->models] = true; /* not of the role images */
+        }
     }
 }
 

@@ -78,6 +78,12 @@ static tt_status put_roles(const tt_step_context *c, const tt_measure_step *step
     for (uint32_t i = 0; i < step->plan->n_roles; i++) {
         const tt_role_need *need = &step->plan->roles[i];
         const tt_spec_model *m = tt_plan_role(c->spec, step->model, need->role);
+        if (!m) { /* images: their content is in the samples' digest */
+            tt_buf_printf(out, "%s{\"capabilities\": 0", i ? ", " : "");
+            put_json(out, "role", need->role);
+            tt_buf_printf(out, "}");
+            continue;
+        }
         tt_buf params = {0};
         bool good = tt_params_canonical(m->plugin.params, TT_PARAM_SPEED, true, &params);
         tt_buf_printf(out, "%s{\"capabilities\": %u", i ? ", " : "", need->capabilities);

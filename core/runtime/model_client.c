@@ -197,6 +197,29 @@ static tt_status client_release(tt_model *m, uint32_t n, const tt_handle *handle
     return ask_handles(m, TT_MSG_MODEL_RELEASE, &out, 0, NULL, err);
 }
 
+static tt_status client_image(tt_model *m, uint64_t sample, uint32_t side, tt_pixels *image, tt_error *err)
+{
+    tt_buf out = {0};
+    tt_put_u64(&out, sample);
+    tt_put_u32(&out, side);
+    tt_reply reply;
+    tt_status s = tt_port_call(client_of(m)->port, TT_MSG_MODEL_IMAGE, &out, -1, &reply, err);
+    tt_buf_free(&out);
+    if (s) return s;
+    image->width = tt_get_u32(&reply.in);
+    image->height = tt_get_u32(&reply.in);
+    size_t bytes, expected;
+    const void *rgb = tt_get_bytes(&reply.in, &bytes);
+    bool good = tt_size_mul((size_t)image->width * 3, image->height, &expected) && bytes == expected && bytes;
+    image->rgb = good ? tt_alloc(bytes) : NULL;
+    if (image->rgb) memcpy(image->rgb, rgb, bytes);
+    s = tt_reply_end(&reply, err);
+    if (!s && !good) s = tt_fail(err, TT_ERR_FORMAT, "an image of the wrong size");
+    if (!s && !image->rgb) s = tt_fail(err, TT_ERR_MEMORY, "out of memory for an image");
+    if (s) tt_free(image->rgb);
+    return s;
+}
+
 static double *copy_table(tt_reader *in, uint32_t timesteps)
 {
     size_t bytes;
@@ -246,6 +269,7 @@ static void fill_functions(tt_model *m)
     if (granted & TT_CAP_PREDICT) m->noise = client_noise;
     if (granted & TT_CAP_PREDICT && granted & TT_CAP_ATTENTION) m->attend = client_attend;
     m->get = client_get;
+    m->image = client_image;
     m->release = client_release;
 }
 

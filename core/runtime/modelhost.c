@@ -128,9 +128,21 @@ static tt_status open_target(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_err
     return TT_OK;
 }
 
+/* A host without a model: candidate images alone. */
+static tt_status open_images(tt_modelhost *h, tt_reader *in, tt_error *err)
+{
+    bool apply_orientation = tt_get_u8(in);
+    if (!tt_reader_done(in)) return tt_fail(err, TT_ERR_FORMAT, "a malformed request to serve images");
+    if (h->target) return tt_fail(err, TT_ERR_INTERNAL, "this host has a model already");
+    h->apply_orientation = apply_orientation;
+    h->images_only = true;
+    h->info.size = sizeof h->info;
+    return TT_OK;
+}
+
 static tt_status take_samples(tt_modelhost *h, tt_reader *in, tt_error *err)
 {
-    if (!h->target) return tt_fail(err, TT_ERR_INVALID, "a service sees no samples");
+    if (h->service) return tt_fail(err, TT_ERR_INVALID, "a service sees no samples");
     tt_things_end_batch(h);
     tt_arena_destroy(h->sample_text);
     tt_free(h->samples);
@@ -190,13 +202,16 @@ tt_status tt_modelhost_control(void *host, void *connection, uint16_t type, tt_r
 {
     (void)connection;
     tt_modelhost *h = host;
-    bool opens = type == TT_MSG_HOST_OPEN || type == TT_MSG_HOST_OPEN_SERVICE;
-    if (!opens && !h->target && !h->service) return tt_fail(err, TT_ERR_INVALID, "no model is open yet");
+    bool opens = type == TT_MSG_HOST_OPEN || type == TT_MSG_HOST_OPEN_SERVICE || type == TT_MSG_HOST_IMAGES;
+    if (!opens && !h->target && !h->service && !h->images_only)
+        return tt_fail(err, TT_ERR_INVALID, "no model is open yet");
     switch (type) {
     case TT_MSG_HOST_OPEN:
         return open_target(h, in, out, err);
     case TT_MSG_HOST_OPEN_SERVICE:
         return tt_modelhost_open_service(h, in, out, err);
+    case TT_MSG_HOST_IMAGES:
+        return open_images(h, in, err);
     case TT_MSG_HOST_SAMPLES:
         return take_samples(h, in, err);
     case TT_MSG_HOST_CONNECT:
@@ -255,6 +270,7 @@ static const struct {
     {TT_MSG_MODEL_PUT, TT_CAP_PREDICT, "put"},
     {TT_MSG_MODEL_GET, 0, "get"},
     {TT_MSG_MODEL_RELEASE, 0, "release"},
+    {TT_MSG_MODEL_IMAGE, 0, "image"},
     {TT_MSG_MODEL_PUT_CONDITION, TT_CAP_TEXT, "text"},
     {TT_MSG_MODEL_SPANS, TT_CAP_TEXT, "text"},
     {TT_MSG_MODEL_NOISE, TT_CAP_PREDICT, "predict"},
@@ -312,6 +328,8 @@ tt_status tt_modelhost_request(void *host, void *connection, uint16_t type, tt_r
         return tt_modelhost_put(h, c, in, out, err);
     case TT_MSG_MODEL_PUT_CONDITION:
         return tt_modelhost_put_condition(h, c, in, out, err);
+    case TT_MSG_MODEL_IMAGE:
+        return tt_modelhost_image(h, in, out, err);
     case TT_MSG_MODEL_GET:
         return tt_modelhost_get(h, c, in, out, err);
     case TT_MSG_MODEL_SPANS:

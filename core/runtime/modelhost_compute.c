@@ -46,8 +46,9 @@ static tt_status crop_image(const tt_modelhost *h, uint32_t crop, tt_pixels *ima
     return TT_OK;
 }
 
-/* The stored image, checked against its digest, at the model's resolution. */
-static tt_status load_image(tt_modelhost *h, const tt_host_sample *sample, tt_pixels *out, tt_error *err)
+/* The stored image, checked against its digest; side 0: as it is. */
+static tt_status load_image(const tt_modelhost *h, const tt_host_sample *sample, uint32_t side,
+                            tt_pixels *out, tt_error *err)
 {
     tt_pixels stored = {0};
     tt_image_options options = {.apply_orientation = h->apply_orientation};
@@ -58,10 +59,33 @@ static tt_status load_image(tt_modelhost *h, const tt_host_sample *sample, tt_pi
         s = tt_fail(err, TT_ERR_INVALID,
                     "%s: the image has changed since the run was planned; run again to plan anew",
                     sample->path);
+    else if (side != 0)
+        s = tt_pixels_resize_crop(&stored, side, TT_FILTER_BILINEAR, out, err);
+    if (s || side != 0)
+        tt_free(stored.rgb);
     else
-        s = tt_pixels_resize_crop(&stored, h->info.resolution, TT_FILTER_BILINEAR, out, err);
-    tt_free(stored.rgb);
+        *out = stored;
     return s;
+}
+
+tt_status tt_modelhost_image(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err)
+{
+    uint64_t id = tt_get_u64(in);
+    uint32_t side = tt_get_u32(in);
+    if (!tt_reader_done(in)) return tt_fail(err, TT_ERR_FORMAT, "a malformed request for an image");
+    const tt_host_sample *sample = tt_modelhost_sample(h, id);
+    if (!sample)
+        return tt_fail(err, TT_ERR_REFUSED, "sample %llu is not one of this step's", (unsigned long long)id);
+    if (side > TT_IMAGE_MAX_SIDE)
+        return tt_fail(err, TT_ERR_INVALID, "an image of side %u: at most %u", side, TT_IMAGE_MAX_SIDE);
+    tt_pixels image;
+    tt_status s = load_image(h, sample, side, &image, err);
+    if (s) return s;
+    tt_put_u32(out, image.width);
+    tt_put_u32(out, image.height);
+    tt_put_bytes(out, image.rgb, (size_t)image.width * image.height * 3);
+    tt_free(image.rgb);
+    return TT_OK;
 }
 
 static tt_status encode_chunk(tt_modelhost *h, const encode_job *jobs, uint32_t n, tt_error *err)
@@ -80,7 +104,7 @@ static tt_status encode_chunk(tt_modelhost *h, const encode_job *jobs, uint32_t 
     }
     for (; loaded < n; loaded++) {
         const encode_job *job = &jobs[loaded];
-        s = load_image(h, job->sample, &images[loaded], err);
+        s = load_image(h, job->sample, h->info.resolution, &images[loaded], err);
         if (!s && job->crop != h->info.resolution) {
             s = crop_image(h, job->crop, &images[loaded], err);
             if (s) tt_free(images[loaded].rgb);

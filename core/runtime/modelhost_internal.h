@@ -61,7 +61,7 @@ struct tt_modelhost {
     tt_model_info info;
     char *backend_description;
     uint64_t seed;
-    bool apply_orientation;
+    bool apply_orientation, images_only;
     tt_host_sample *samples; /* sorted by id */
     size_t n_samples;
     tt_arena *sample_text;
@@ -98,6 +98,7 @@ void tt_put_noise(tt_buf *out, const tt_noise *noise);
 /* modelhost_compute.c: what each request does, after access was checked */
 tt_status tt_modelhost_encode(tt_modelhost *h, tt_modelhost_connection *c, bool crops, tt_reader *in,
                               tt_buf *out, tt_error *err);
+tt_status tt_modelhost_image(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);
 tt_status tt_modelhost_text(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
                             tt_error *err);
 tt_status tt_modelhost_decode(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,

@@ -24,10 +24,12 @@ typedef struct trial {
 /* What is wrong with a plan, or NULL. */
 static const char *fault_of_plan(const tt_attack_plan *p)
 {
-    if (p->n_roles == 0 || p->n_roles > TT_ATTACK_MAX_ROLES) return "n_roles must be 1 to 4";
+    if (p->n_roles > TT_ATTACK_MAX_ROLES) return "n_roles must be at most 4";
     for (uint32_t i = 0; i < p->n_roles; i++) {
         if (!tt_plugin_name_well_formed(p->roles[i].role)) return "a role's name must match [a-z0-9_]+";
-        if (p->roles[i].capabilities == 0) return "a role needs no capability: leave the role out";
+        bool images = strcmp(p->roles[i].role, TT_ROLE_IMAGES) == 0;
+        if (images && p->roles[i].capabilities) return "the role images has no model: it needs no capability";
+        if (p->roles[i].capabilities == 0 && !images) return "a role needs no capability: leave the role out";
         if (p->roles[i].capabilities & ~(uint32_t)TT_CAP_WHITE_BOX)
             return "a role needs a capability that telltale does not know";
         for (uint32_t j = 0; j < i; j++)
@@ -178,7 +180,7 @@ static void try_measure(trial *t)
             tt_checker_ok(t->c, "%d samples, %llu predictions", SAMPLES, (unsigned long long)asked);
         tt_checker_begin(t->c, "measure in another order and batch");
         measure_again(t, samples, rows, again);
-        uint64_t live = tt_practice_model_meter(t->models[0])->live_handles;
+        uint64_t live = t->models[0] ? tt_practice_model_meter(t->models[0])->live_handles : 0;
         if (live)
             tt_checker_note(
                 t->c,

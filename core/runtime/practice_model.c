@@ -373,6 +373,21 @@ static void make_schedule(practice *p)
     }
 }
 
+/* Smooth pixels keyed by the sample; as stored it is twice the model's side. */
+static tt_status image_of(tt_model *m, uint64_t sample, uint32_t side, tt_pixels *image, tt_error *err)
+{
+    (void)m;
+    uint32_t n = side ? side : 2 * TT_PRACTICE_SIDE;
+    *image = (tt_pixels){n, n, tt_alloc_array((size_t)n * n, 3)};
+    if (!image->rgb) return tt_fail(err, TT_ERR_MEMORY, "out of memory for an image");
+    for (uint32_t y = 0; y < n; y++)
+        for (uint32_t x = 0; x < n; x++)
+            for (uint32_t c = 0; c < 3; c++)
+                image->rgb[((size_t)y * n + x) * 3 + c] =
+                    (uint8_t)(sample * (c + 1) + 97u * x / n + 61u * y / n * (c + 2));
+    return TT_OK;
+}
+
 tt_model *tt_practice_model_create(const char *role, uint32_t granted, uint64_t seed)
 {
     practice *p = tt_alloc_zero(sizeof *p);
@@ -411,6 +426,7 @@ tt_model *tt_practice_model_create(const char *role, uint32_t granted, uint64_t 
         .spans = spans,
         .noise = noise_values,
         .attend = attend,
+        .image = image_of,
     };
     return &p->model;
 }

@@ -12,6 +12,7 @@ enum tt_message_type {
     TT_MSG_HOST_METER,        /* counters of one connection since the last asking */
     TT_MSG_HOST_GENERATE,     /* generate for a step of the plan */
     TT_MSG_HOST_OPEN_SERVICE, /* be the host of a service, not of a model */
+    TT_MSG_HOST_IMAGES,       /* in place of open: serve the candidate images, no model */
     /* attack → model host */
     TT_MSG_MODEL_INFO = 32,
     TT_MSG_MODEL_ENCODE,
@@ -29,6 +30,7 @@ enum tt_message_type {
     TT_MSG_MODEL_NOISE,
     TT_MSG_MODEL_ATTEND,
     TT_MSG_SERVICE_WEIGH, /* attack → a service's host */
+    TT_MSG_MODEL_IMAGE,
     /* conductor → worker */
     TT_MSG_WORKER_OPEN = 64, /* create the attack; again, in place of the first, while it has no model */
     TT_MSG_WORKER_PLAN,

@@ -111,11 +111,12 @@ static tt_status open_attack(tt_worker *w, tt_reader *in, tt_error *err)
     w->plan.size = sizeof w->plan;
     s = w->plugin->plan(w->attack, &w->plan, err);
     if (s) return tt_fail_in(err, "attack %s", name);
-    if (w->plan.n_roles == 0 || w->plan.n_roles > TT_ATTACK_MAX_ROLES || w->plan.n_columns == 0 ||
-        w->plan.n_columns > 65536 || !w->plan.columns || w->plan.n_services > TT_ATTACK_MAX_SERVICES)
-        return tt_fail(err, TT_ERR_INVALID,
-                       "attack %s: its plan needs 1 to %d roles, at least one column and at most %d services",
-                       name, TT_ATTACK_MAX_ROLES, TT_ATTACK_MAX_SERVICES);
+    if (w->plan.n_roles > TT_ATTACK_MAX_ROLES || w->plan.n_columns == 0 || w->plan.n_columns > 65536 ||
+        !w->plan.columns || w->plan.n_services > TT_ATTACK_MAX_SERVICES)
+        return tt_fail(
+            err, TT_ERR_INVALID,
+            "attack %s: its plan needs at most %d roles, at least one column and at most %d services", name,
+            TT_ATTACK_MAX_ROLES, TT_ATTACK_MAX_SERVICES);
     return TT_OK;
 }
 

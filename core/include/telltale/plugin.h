@@ -307,6 +307,10 @@ struct tt_model {
      * Queries as of predict. */
     tt_status (*attend)(tt_model *m, uint32_t n, const tt_predict *requests, tt_prediction *results,
                         tt_handle *maps, tt_error *err);
+    /* The candidate image of a sample, 8-bit RGB, rgb from host->alloc. side 0: as it is stored; else its
+     * shorter side resized to `side` and the centre square cut out, as encode does. Costs no query and needs
+     * no capability: the attacker has the images in question. */
+    tt_status (*image)(tt_model *m, uint64_t sample, uint32_t side, tt_pixels *image, tt_error *err);
 };
 
 /* ------------------------------------------------------------------ service handle
@@ -329,9 +333,12 @@ struct tt_service {
 
 #define TT_ATTACK_MAX_ROLES    4
 #define TT_ATTACK_MAX_SERVICES 4
+/* A role without a model, capabilities 0: its handle knows the candidate images (`image`) and nothing else.
+ */
+#define TT_ROLE_IMAGES "images"
 
 typedef struct tt_role_need {
-    const char *role;      /* "target", … */
+    const char *role;      /* "target", …, TT_ROLE_IMAGES */
     uint32_t capabilities; /* TT_CAP_… */
 } tt_role_need;
 
@@ -339,7 +346,7 @@ typedef struct tt_role_need {
 typedef struct tt_attack_plan {
     uint32_t size;
     tt_role_need roles[TT_ATTACK_MAX_ROLES];
-    uint32_t n_roles;
+    uint32_t n_roles; /* 0: neither models nor images, captions alone */
     bool needs_captions;
     bool can_fit;                /* fit does something: calibration may be shadow or split */
     uint32_t n_columns;          /* features of a sample */
