@@ -52,10 +52,13 @@ typedef struct tt_result_scores {
     const char *plugin;
     uint32_t revision;
     const char *params;      /* canonical JSON, paths left out */
-    const char *calibration; /* "shadow", "split", "none" */
-    const char *fitted;      /* what fit chose, for people; "" */
-    const char *failure;     /* why there are no scores; NULL: there are */
-    double predictions;      /* attributed queries a sample */
+    const char *calibration; /* "shadow", "split", "none", "cross" */
+    const uint32_t *fold;    /* [n] cross: which fold; NULL else. The AUC is then the mean over folds, and a
+                                score is a rank within its fold */
+    uint32_t n_folds;
+    const char *fitted;  /* what fit chose, for people; "" */
+    const char *failure; /* why there are no scores; NULL: there are */
+    double predictions;  /* attributed queries a sample */
     size_t n;
     const uint32_t *sample; /* [n] */
     const uint8_t *member;  /* [n] */

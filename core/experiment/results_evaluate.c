@@ -1,12 +1,14 @@
 /* Metrics of a run's scores. */
 #include "base/mem.h"
 #include "experiment/results.h"
+#include "stats/cross.h"
 
 #include <string.h>
 
 tt_status tt_result_evaluate(tt_result_scores *r, uint64_t seed, tt_error *err)
 {
     tt_status s = tt_evaluate(r->n, r->scores, r->member, seed, &r->evaluation, err);
+    if (!s && r->n_folds) s = tt_auc_folds(r->n, r->scores, r->member, r->fold, &r->evaluation.auc, err);
     if (!s) s = tt_roc_compute(r->n, r->scores, r->member, &r->roc, &r->n_roc, err);
     if (s) return s;
     r->tpr_clid_compat = tt_tpr_clid_compat(r->n, r->scores, r->member, 0.01);

@@ -257,7 +257,17 @@ static tt_status read_one_scores(reading *x, const char *group, tt_result_scores
     if (!s) s = read_roc(x, group, r);
     if (!s) s = read_metrics(x, group, r);
     if (!s) s = tt_inference_read(x->h, group, &r->inference, &r->has_inference, x->err);
-    char *path = below(x, group, "calibration_score");
+    char *path = below(x, group, "fold");
+    if (!s && path && tt_hdf5_has(x->h, path)) {
+        size_t n_fold;
+        uint32_t *fold;
+        s = tt_hdf5_get_u32(x->h, path, &n_fold, &fold, x->err);
+        if (!s && n_fold != r->n) s = bad(x, group, "has parts of different lengths");
+        r->fold = fold;
+        for (size_t i = 0; i < r->n && !s; i++)
+            if (fold[i] >= r->n_folds) r->n_folds = fold[i] + 1;
+    }
+    path = below(x, group, "calibration_score");
     if (s || !path || !tt_hdf5_has(x->h, path)) return s;
     double *scores;
     uint8_t *member;

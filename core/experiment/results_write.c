@@ -167,6 +167,11 @@ static void write_scores(tt_hdf5_writer *w, const tt_result_scores *r, size_t or
     tt_hdf5_put_u8(w, path, r->n, r->member);
     snprintf(path, sizeof path, "%s/sample", group);
     tt_hdf5_put_u32(w, path, r->n, r->sample);
+    tt_hdf5_set_u64(w, group, "folds", r->n_folds);
+    if (r->n_folds) {
+        snprintf(path, sizeof path, "%s/fold", group);
+        tt_hdf5_put_u32(w, path, r->n, r->fold);
+    }
     if (r->n_calibration) {
         snprintf(path, sizeof path, "%s/calibration_score", group);
         tt_hdf5_put_f64(w, path, 1, &r->n_calibration, r->calibration_scores);

@@ -1,16 +1,8 @@
-#include "experiment/score.h"
+#include "experiment/score_internal.h"
 #include "runtime/protocol.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Rows chosen from a step, with their labels. */
-typedef struct selection {
-    size_t n, n_columns;
-    double *values;
-    uint8_t *member;
-    uint32_t *sample;
-} selection;
 
 static tt_status no_memory(tt_error *err)
 {
@@ -31,11 +23,11 @@ static bool selected(const tt_universe *u, size_t i, enum part part, double shar
 }
 
 static tt_status select_rows(const tt_measure_step *step, enum part part, double share, tt_arena *arena,
-                             selection *out, tt_error *err)
+                             tt_selection *out, tt_error *err)
 {
     const tt_universe *u = step->universe;
     size_t columns = step->plan->n_columns, seen[2] = {0, 0};
-    *out = (selection){.n_columns = columns};
+    *out = (tt_selection){.n_columns = columns};
     out->values = tt_arena_alloc_array(arena, u->n * columns, sizeof *out->values);
     out->member = tt_arena_alloc_array(arena, u->n, sizeof *out->member);
     out->sample = tt_arena_alloc_array(arena, u->n, sizeof *out->sample);
@@ -62,20 +54,14 @@ static tt_status select_rows(const tt_measure_step *step, enum part part, double
     return TT_OK;
 }
 
-static void put_rows(tt_buf *out, const selection *rows)
+static void put_rows(tt_buf *out, const tt_selection *rows)
 {
     tt_put_u32(out, (uint32_t)rows->n);
     tt_put_bytes(out, rows->values, rows->n * rows->n_columns * sizeof *rows->values);
 }
 
-typedef struct fitted {
-    bool has_state;
-    const uint8_t *state;
-    size_t size;
-    const char *text;
-} fitted;
-
-static tt_status fit(tt_child *worker, const selection *rows, tt_arena *arena, fitted *out, tt_error *err)
+tt_status tt_selection_fit(tt_child *worker, const tt_selection *rows, tt_arena *arena, tt_fitted *out,
+                           tt_error *err)
 {
     tt_buf b = {0};
     put_rows(&b, rows);
@@ -98,8 +84,8 @@ static tt_status fit(tt_child *worker, const selection *rows, tt_arena *arena, f
     return !s && !good ? no_memory(err) : s;
 }
 
-static tt_status score(tt_child *worker, const selection *rows, const fitted *f, tt_arena *arena,
-                       const double **scores, tt_error *err)
+tt_status tt_selection_score(tt_child *worker, const tt_selection *rows, const tt_fitted *f, tt_arena *arena,
+                             const double **scores, tt_error *err)
 {
     tt_buf b = {0};
     put_rows(&b, rows);
@@ -125,20 +111,33 @@ static tt_status score(tt_child *worker, const selection *rows, const fitted *f,
     return s;
 }
 
-static tt_status select_both(const tt_spec *spec, size_t attack, const tt_measure_step *rows,
-                             const tt_measure_step *calibration, tt_arena *arena, selection *judged,
-                             selection *calibrating, tt_error *err)
+tt_status tt_selection_both(const tt_spec *spec, size_t attack, const tt_measure_step *rows,
+                            const tt_measure_step *calibration, tt_arena *arena, tt_selection *judged,
+                            tt_selection *calibrating, tt_error *err)
 {
     double share = spec->attacks[attack].calibration_part;
-    bool split = calibration == rows;
-    *calibrating = (selection){0};
+    tt_calibration how = spec->attacks[attack].calibration;
+    bool split = how == TT_CALIBRATION_SPLIT;
+    if (how == TT_CALIBRATION_CROSS) calibration = NULL; /* the judged rows themselves, by folds */
+    *calibrating = (tt_selection){0};
     tt_status s = select_rows(rows, split ? JUDGED : WHOLE, share, arena, judged, err);
     if (!s && calibration)
         s = select_rows(calibration, split ? CALIBRATING : WHOLE, share, arena, calibrating, err);
     return s;
 }
 
-static void list_selected(const selection *judged, const selection *calibrating, tt_result_scores *r)
+/* Folds of the judged rows, where the calibration is by cross-validation. */
+static tt_status list_folds(const tt_spec_attack *a, const tt_universe *u, tt_arena *arena,
+                            tt_result_scores *r, tt_error *err)
+{
+    if (a->calibration != TT_CALIBRATION_CROSS) return TT_OK;
+    uint32_t *fold = tt_arena_alloc_array(arena, u->n, sizeof *fold);
+    if (!fold) return no_memory(err);
+    r->fold = fold;
+    return tt_folds_assign(u, a->calibration_folds, fold, &r->n_folds, err);
+}
+
+static void list_selected(const tt_selection *judged, const tt_selection *calibrating, tt_result_scores *r)
 {
     r->n = judged->n;
     r->sample = judged->sample;
@@ -151,10 +150,10 @@ tt_status tt_score_select(const tt_spec *spec, size_t attack, const tt_measure_s
                           const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                           tt_error *err)
 {
-    selection judged, calibrating;
-    tt_status s = select_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
+    tt_selection judged, calibrating;
+    tt_status s = tt_selection_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
     if (!s) list_selected(&judged, &calibrating, r);
-    return s;
+    return s ? s : list_folds(&spec->attacks[attack], rows->universe, arena, r, err);
 }
 
 tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t attack,
@@ -162,16 +161,21 @@ tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t a
                           const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                           tt_error *err)
 {
-    selection judged, calibrating;
-    tt_status s = select_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
+    tt_selection judged, calibrating;
+    tt_status s = tt_selection_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
+    if (!s) s = list_folds(&spec->attacks[attack], rows->universe, arena, r, err);
     if (s) return s;
     tt_child worker;
     s = tt_plan_open_attack(spec, launch, attack, "scoring", &worker, err);
     if (s) return s;
-    fitted f = {.text = ""};
-    if (calibration && declared->can_fit) s = fit(&worker, &calibrating, arena, &f, err);
-    if (!s) s = score(&worker, &judged, &f, arena, &r->scores, err);
-    if (!s && calibration) s = score(&worker, &calibrating, &f, arena, &r->calibration_scores, err);
+    tt_fitted f = {.text = ""};
+    if (calibrating.n && declared->can_fit) s = tt_selection_fit(&worker, &calibrating, arena, &f, err);
+    if (!s && r->n_folds)
+        s = tt_score_cross(&worker, &judged, r->fold, r->n_folds, arena, &r->scores, &f.text, err);
+    else if (!s)
+        s = tt_selection_score(&worker, &judged, &f, arena, &r->scores, err);
+    if (!s && calibrating.n)
+        s = tt_selection_score(&worker, &calibrating, &f, arena, &r->calibration_scores, err);
     tt_child_stop(&worker);
     list_selected(&judged, &calibrating, r);
     r->fitted = f.text;

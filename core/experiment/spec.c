@@ -8,7 +8,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static const char *const calibration_names[] = {"none", "split", "shadow"};
+static const char *const calibration_names[] = {"none", "split", "shadow", "cross"};
 
 const char *tt_calibration_name(tt_calibration c)
 {
@@ -161,7 +161,10 @@ static tt_status read_attack(const tt_spec_reader *r, const tt_node *child, tt_s
     int calibration = has_shadow ? TT_CALIBRATION_SHADOW : TT_CALIBRATION_NONE;
     s = tt_spec_choice(&map, "calibration", &calibration);
     if (!s) s = tt_spec_real(&map, "calibration_part", &attack->calibration_part);
+    int64_t folds = 0;
+    if (!s) s = tt_spec_integer(&map, "calibration_folds", &folds);
     if (s) return s;
+    attack->calibration_folds = (uint32_t)folds;
     attack->calibration = (tt_calibration)calibration;
     if (calibration == TT_CALIBRATION_SHADOW && !has_shadow)
         return tt_node_fail(tt_node_get(node, "calibration"), r->err,
@@ -172,6 +175,7 @@ static tt_status read_attack(const tt_spec_reader *r, const tt_node *child, tt_s
     if (!made || !tt_spec_resolve_plugin(r, &attack->plugin, made)) return tt_spec_no_memory(r);
     s = tt_spec_resolve(r, made, "calibration", tt_made_text(arena, calibration_names[calibration]));
     if (!s) s = tt_spec_resolve(r, made, "calibration_part", tt_made_real(arena, attack->calibration_part));
+    if (!s) s = tt_spec_resolve(r, made, "calibration_folds", tt_made_integer(arena, folds));
     return s ? s : tt_spec_resolve(r, section, attack->name, made);
 }
 

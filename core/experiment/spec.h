@@ -57,15 +57,18 @@ typedef struct tt_spec_service { /* a model of the attacker's own that attacks a
 } tt_spec_service;
 
 typedef enum tt_calibration {
-    TT_CALIBRATION_NONE,  /* parameters fixed, no threshold fitted */
-    TT_CALIBRATION_SPLIT, /* on a part of the target's own data: a stronger attacker, labelled so */
-    TT_CALIBRATION_SHADOW /* the protocol */
+    TT_CALIBRATION_NONE,   /* parameters fixed, no threshold fitted */
+    TT_CALIBRATION_SPLIT,  /* on a part of the target's own data: a stronger attacker, labelled so */
+    TT_CALIBRATION_SHADOW, /* the protocol */
+    TT_CALIBRATION_CROSS   /* cross-validation on the target's own data: every sample is judged, by a fit that
+                              did not see it; a stronger attacker, labelled so */
 } tt_calibration;
 
 typedef struct tt_spec_attack {
     const char *name; /* the key; it is the plugin's name unless `plugin` says another */
     tt_spec_plugin plugin;
     tt_calibration calibration; /* default: shadow where the spec has a model `shadow`, else none */
+    uint32_t calibration_folds; /* cross: default 5 */
     double calibration_part;    /* split: the part of each class that calibrates, in (0, 1), default 0.5 */
 } tt_spec_attack;
 

@@ -75,10 +75,11 @@ static const tt_spec_key attack[] = {
      "instead of a plugin: a program in any language that speaks the worker's channel"},
     {"interpreter", TT_KEY_TEXT, NULL, 0, 0, NULL, false,
      "what runs `exec`: a name or a path; by default its #! line says, and python3 runs .py"},
-    {"calibration", TT_KEY_CHOICE, NULL, 0, 0, "none|split|shadow", false,
+    {"calibration", TT_KEY_CHOICE, NULL, 0, 0, "none|split|shadow|cross", false,
      "where parameters and threshold come from; shadow where the spec has one with known images, else none"},
     {"calibration_part", TT_KEY_FLOAT, "0.5", 0.01, 0.99, NULL, false,
      "of each class, with calibration: split"},
+    {"calibration_folds", TT_KEY_INT, "5", 2, 100, NULL, false, "with calibration: cross"},
 };
 TABLE(tt_spec_table_attack, attack);
 

@@ -1,6 +1,7 @@
 /* Area under the ROC curve: Mann–Whitney with ties at one half, DeLong's variance in O(n log n) by mid-ranks
  * (Sun and Xu, IEEE Signal Processing Letters 21, 2014), and the paired comparison of two scores. */
 #include "base/mem.h"
+#include "stats/cross.h"
 #include "stats/order.h"
 
 #include <math.h>
@@ -39,14 +40,14 @@ static double clamp01(double x)
     return x < 0 ? 0 : x > 1 ? 1 : x;
 }
 
-static void intervals(const tt_order *o, tt_auc *out)
+static void intervals(double members, double nonmembers, tt_auc *out)
 {
     double sd = sqrt(out->variance);
     out->plain = (tt_interval){clamp01(out->auc - z95 * sd), clamp01(out->auc + z95 * sd)};
     out->degenerate = out->auc <= 0 || out->auc >= 1;
     if (out->degenerate) {
         /* nothing varies: a one-sided bound by the rule of three on the smaller class */
-        double smaller = (double)(o->members < o->nonmembers ? o->members : o->nonmembers);
+        double smaller = members < nonmembers ? members : nonmembers;
         double bound = smaller > 3 ? 3 / smaller : 1;
         out->logit = out->auc >= 1 ? (tt_interval){1 - bound, 1} : (tt_interval){0, bound};
         out->plain = out->logit;
@@ -56,6 +57,14 @@ static void intervals(const tt_order *o, tt_auc *out)
     out->logit = (tt_interval){1 / (1 + exp(half - logit)), 1 / (1 + exp(-half - logit))};
 }
 
+void tt_auc_intervals(size_t n, const uint8_t *member, tt_auc *auc)
+{
+    double members = 0;
+    for (size_t i = 0; i < n; i++)
+        members += member[i];
+    intervals(members, (double)n - members, auc);
+}
+
 tt_status tt_auc_compute(size_t n, const double *scores, const uint8_t *member, tt_auc *out, tt_error *err)
 {
     tt_order order;
@@ -63,7 +72,7 @@ tt_status tt_auc_compute(size_t n, const double *scores, const uint8_t *member, 
     if (s) return s;
     *out = (tt_auc){0};
     delong_of(&order, out);
-    intervals(&order, out);
+    intervals((double)order.members, (double)order.nonmembers, out);
     tt_order_free(&order);
     return TT_OK;
 }
