@@ -215,7 +215,9 @@ static void main_row(builder *b, const tt_report_run *run, const tt_result_score
         put(b, NAN, "%.1f", step->seconds);
     else
         put(b, NAN, "–");
-    put(b, NAN, "%s%s", r->calibration, strcmp(r->calibration, "split") == 0 ? " (stronger attacker)" : "");
+    put(b, NAN, "%s%s", r->calibration,
+        strcmp(r->calibration, "split") == 0 || strcmp(r->calibration, "cross") == 0 ? " (stronger attacker)"
+                                                                                     : "");
 }
 
 /* In percent, without intervals, TPR as that paper's scripts take it. */

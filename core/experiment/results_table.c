@@ -88,7 +88,9 @@ static void line(const tt_result_scores *r, const tt_run_info *info, tt_buf *out
     else
         cell(out, SHORT, "-");
     cell(out, 0, "%s%s%s%.80s", r->calibration,
-         strcmp(r->calibration, "split") == 0 ? " (stronger attacker: labels of the target's own data)" : "",
+         strcmp(r->calibration, "split") == 0 || strcmp(r->calibration, "cross") == 0
+             ? " (stronger attacker: labels of the target's own data)"
+             : "",
          r->fitted[0] ? ": " : "", r->fitted);
     tt_buf_printf(out, "\n");
 }

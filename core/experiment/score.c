@@ -127,14 +127,19 @@ tt_status tt_selection_both(const tt_spec *spec, size_t attack, const tt_measure
 }
 
 /* Folds of the judged rows, where the calibration is by cross-validation. */
-static tt_status list_folds(const tt_spec_attack *a, const tt_universe *u, tt_arena *arena,
+static tt_status list_folds(const tt_spec_attack *a, const tt_measure_step *rows, tt_arena *arena,
                             tt_result_scores *r, tt_error *err)
 {
     if (a->calibration != TT_CALIBRATION_CROSS) return TT_OK;
+    const tt_universe *u = rows->universe;
     uint32_t *fold = tt_arena_alloc_array(arena, u->n, sizeof *fold);
     if (!fold) return no_memory(err);
+    tt_status s = tt_folds_assign(u, a->calibration_folds, fold, &r->n_folds, err);
+    size_t n = 0; /* as select_rows: what is left out has no place */
+    for (size_t i = 0; i < u->n; i++)
+        if (tt_step_row_sound(rows, rows->rows + i * rows->plan->n_columns)) fold[n++] = fold[i];
     r->fold = fold;
-    return tt_folds_assign(u, a->calibration_folds, fold, &r->n_folds, err);
+    return s;
 }
 
 static void list_selected(const tt_selection *judged, const tt_selection *calibrating, tt_result_scores *r)
@@ -153,7 +158,7 @@ tt_status tt_score_select(const tt_spec *spec, size_t attack, const tt_measure_s
     tt_selection judged, calibrating;
     tt_status s = tt_selection_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
     if (!s) list_selected(&judged, &calibrating, r);
-    return s ? s : list_folds(&spec->attacks[attack], rows->universe, arena, r, err);
+    return s ? s : list_folds(&spec->attacks[attack], rows, arena, r, err);
 }
 
 tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t attack,
@@ -163,7 +168,7 @@ tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t a
 {
     tt_selection judged, calibrating;
     tt_status s = tt_selection_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
-    if (!s) s = list_folds(&spec->attacks[attack], rows->universe, arena, r, err);
+    if (!s) s = list_folds(&spec->attacks[attack], rows, arena, r, err);
     if (s) return s;
     tt_child worker;
     s = tt_plan_open_attack(spec, launch, attack, "scoring", &worker, err);

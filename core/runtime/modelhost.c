@@ -133,7 +133,7 @@ static tt_status open_images(tt_modelhost *h, tt_reader *in, tt_error *err)
 {
     bool apply_orientation = tt_get_u8(in);
     if (!tt_reader_done(in)) return tt_fail(err, TT_ERR_FORMAT, "a malformed request to serve images");
-    if (h->target) return tt_fail(err, TT_ERR_INTERNAL, "this host has a model already");
+    if (h->target || h->service) return tt_fail(err, TT_ERR_INTERNAL, "this host has a model already");
     h->apply_orientation = apply_orientation;
     h->images_only = true;
     h->info.size = sizeof h->info;
