@@ -101,7 +101,7 @@ static void grid(const double *y, double *out)
         out[i] = 0;
     for (int r = 0; r < SIDE; r++)
         for (int c = 0; c < SIDE; c++)
-            out[r / (SIDE / 4) * 4 + c / (SIDE / 4)] += y[r * SIDE + c] / (PLANE / GRID);
+            out[r / (SIDE / 4) * 4 + c / (SIDE / 4)] += y[r * SIDE + c] * GRID / PLANE;
 }
 
 /* Histograms of oriented gradients without sign, each tile's normalised (Dalal and Triggs 2005). */
@@ -125,7 +125,7 @@ static void gradients(const double *y, double *out)
         double *tile = out + t * (GRADIENT + 1), sum = tile[GRADIENT];
         for (int i = 0; i < GRADIENT; i++)
             tile[i] /= sum + 1e-3;
-        tile[GRADIENT] = log(sum / (PLANE / TILES) + 1e-4);
+        tile[GRADIENT] = log(sum * TILES / PLANE + 1e-4);
     }
 }
 
