@@ -112,15 +112,18 @@ static void read_plan(tt_arena *arena, tt_reader *in, tt_attack_plan *p)
 /* Attacks may be anybody's programs: what they declare is checked here, whatever their workers checked. */
 static tt_status check_declared(const tt_spec_attack *a, const tt_attack_plan *p, tt_error *err)
 {
-    if (p->n_roles == 0 || p->n_columns == 0 || p->n_columns > 65536)
-        return tt_fail(err, TT_ERR_INVALID, "attack %s: its plan needs 1 to %d roles and 1 to 65536 features",
-                       a->name, TT_ATTACK_MAX_ROLES);
+    if (p->n_columns == 0 || p->n_columns > 65536)
+        return tt_fail(err, TT_ERR_INVALID, "attack %s: its plan needs 1 to 65536 features", a->name);
     for (uint32_t i = 0; i < p->n_roles; i++)
         if (!p->roles[i].role || !p->roles[i].role[0] ||
             p->roles[i].capabilities & ~(uint32_t)TT_CAP_WHITE_BOX)
             return tt_fail(err, TT_ERR_INVALID,
                            "attack %s: its plan has a role without a name or with unknown capabilities",
                            a->name);
+    for (uint32_t i = 0; i < p->n_roles; i++)
+        if (strcmp(p->roles[i].role, TT_ROLE_IMAGES) == 0 && p->roles[i].capabilities)
+            return tt_fail(err, TT_ERR_INVALID,
+                           "attack %s: the role images has no model: it can have no capabilities", a->name);
     for (uint32_t i = 0; i < p->n_columns; i++)
         if (!p->columns[i] || !p->columns[i][0])
             return tt_fail(err, TT_ERR_INVALID, "attack %s: feature %u of its plan has no name", a->name, i);
