@@ -20,7 +20,10 @@ typedef struct agreement {
 
 static void compare(agreement *a, double x, double y)
 {
-    if (memcmp(&x, &y, sizeof x) == 0 || (isnan(x) && isnan(y))) return;
+    uint64_t bits_x, bits_y;
+    memcpy(&bits_x, &x, sizeof x);
+    memcpy(&bits_y, &y, sizeof y);
+    if (bits_x == bits_y || (isnan(x) && isnan(y))) return;
     a->bits = false;
     double difference = fabs(x - y);
     if (isnan(difference)) difference = INFINITY;
