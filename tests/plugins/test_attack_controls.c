@@ -125,8 +125,8 @@ START_TEST(members_captioned_otherwise_are_found_by_the_captions_alone)
 }
 END_TEST
 
-/* tools: StandardScaler and LogisticRegression(C=0.1, solver="newton-cholesky", tol=1e-12), scikit-learn 1.x,
- * on the same rows; both stop within 1e-9 of the minimum. */
+/* tools/make_probe_golden.py: StandardScaler and LogisticRegression(C=0.1, solver="newton-cholesky",
+ * tol=1e-12), scikit-learn 1.x, on the same rows; both stop within 1e-9 of the minimum. */
 START_TEST(the_probe_is_scikit_learns_logistic_regression)
 {
     enum { N = 40, C = 96 };
