@@ -321,8 +321,9 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
     r->predictions = (double)rows->meters.attributed.predictions / (double)rows->universe->n;
     tt_error why = {0};
     tt_step_context context = {c->spec, c->p.model_digests, c->p.environment, c->store, c->p.service_digests};
-    s = tt_score_stored(&context, &c->launch, plan->attack, &c->p.plan.attacks[plan->attack], rows,
-                        calibration, c->arena, r, &why);
+    tt_workers *workers = tt_planner_workers(tt_prepare_cache_planner(c->p.cache));
+    s = tt_score_stored(&context, workers, plan->attack, &c->p.plan.attacks[plan->attack], rows, calibration,
+                        c->arena, r, &why);
     if (!s) s = tt_result_evaluate(r, c->spec->seed, &why);
     if (s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY) return tt_fail(err, s, "%s", why.message);
     if (s) {
@@ -399,6 +400,7 @@ tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err)
         s = tt_published_read(table->file, table->table, table->dataset, table->setting, c->arena,
                               &c->results.published, err);
     if (!s) s = score_all(c, failures, err);
+    if (!c->cache && c->p.cache) tt_planner_rest(tt_prepare_cache_planner(c->p.cache));
     if (!s) s = list_times(c, measured_before_s, err);
     if (!s) s = write_all(c, err);
     return s;

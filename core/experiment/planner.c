@@ -1,17 +1,10 @@
 #include "experiment/planner.h"
 #include "base/string_map.h"
-#include "experiment/plan.h"
 #include "plugin/params.h"
 #include "runtime/protocol.h"
 
 #include <stdio.h>
 #include <string.h>
-
-typedef struct plan_worker {
-    struct plan_worker *next;
-    tt_child child;
-    bool running;
-} plan_worker;
 
 /* What was answered: a plan, or why there is none. */
 typedef struct answer {
@@ -20,12 +13,10 @@ typedef struct answer {
 } answer;
 
 struct tt_planner {
-    const tt_launch *launch;
+    tt_workers *workers;
     tt_arena *arena;
     tt_string_map answers; /* by plugin and parameters */
-    tt_string_map workers; /* by plugin */
-    plan_worker *first;
-    size_t n_workers, n_questions;
+    size_t n_questions;
 };
 
 static tt_status no_memory(tt_error *err)
@@ -37,34 +28,30 @@ tt_planner *tt_planner_create(const tt_launch *launch)
 {
     tt_planner *p = tt_alloc_zero(sizeof *p);
     if (!p) return NULL;
-    p->launch = launch;
     p->arena = tt_arena_create(0);
-    if (p->arena) return p;
-    tt_free(p);
+    p->workers = tt_workers_create(launch);
+    if (p->arena && p->workers) return p;
+    tt_planner_destroy(p);
     return NULL;
 }
 
 void tt_planner_rest(tt_planner *p)
 {
-    for (plan_worker *w = p->first; w; w = w->next) {
-        if (w->running) tt_child_stop(&w->child);
-        w->running = false;
-    }
+    tt_workers_rest(p->workers);
 }
 
 void tt_planner_destroy(tt_planner *p)
 {
     if (!p) return;
-    tt_planner_rest(p);
+    tt_workers_destroy(p->workers);
     tt_string_map_free(&p->answers);
-    tt_string_map_free(&p->workers);
     tt_arena_destroy(p->arena);
     tt_free(p);
 }
 
-size_t tt_planner_workers(const tt_planner *p)
+tt_workers *tt_planner_workers(const tt_planner *p)
 {
-    return p->n_workers;
+    return p->workers;
 }
 
 size_t tt_planner_questions(const tt_planner *p)
@@ -132,63 +119,26 @@ static tt_status check_declared(const tt_spec_attack *a, const tt_attack_plan *p
 
 /* ---- asking ---- */
 
-/* Which code answers: a plugin's name, or a program's file and content. */
-static bool put_code(const tt_spec_attack *a, tt_buf *out)
-{
-    const tt_program *program = a->plugin.program;
-    return program ? tt_buf_printf(out, "%s %s ", program->digest, program->path)
-                   : tt_buf_printf(out, "%s ", a->plugin.info->name);
-}
-
-/* The plugin's worker with this attack open in it. */
-static tt_status open_attack(tt_planner *p, const tt_spec *spec, size_t attack, plan_worker **out,
-                             tt_error *err)
-{
-    tt_buf code = {0};
-    bool good = put_code(&spec->attacks[attack], &code);
-    plan_worker *w = good ? tt_string_map_get(&p->workers, code.data) : NULL;
-    if (good && !w) {
-        w = tt_arena_alloc(p->arena, sizeof *w);
-        good = w && tt_string_map_put(&p->workers, code.data, w);
-        if (good) w->next = p->first;
-        if (good) p->first = w;
-    }
-    tt_buf_free(&code);
-    if (!good) return no_memory(err);
-    *out = w;
-    tt_status s;
-    if (w->running) {
-        s = tt_plan_reopen_attack(spec, attack, "planning", &w->child, err);
-    } else {
-        s = tt_plan_open_attack(spec, p->launch, attack, "planning", &w->child, err);
-        p->n_workers++;
-        w->running = s == TT_OK;
-    }
-    return s;
-}
-
 static tt_status ask(tt_planner *p, const tt_spec *spec, size_t attack, tt_attack_plan *plan, tt_error *err)
 {
-    plan_worker *w = NULL;
-    tt_status s = open_attack(p, spec, attack, &w, err);
+    tt_child *worker = NULL;
     p->n_questions++;
+    tt_status s = tt_workers_open(p->workers, spec, attack, "planning", &worker, err);
+    if (s) return s;
     tt_reply reply;
-    if (!s) s = tt_child_call(&w->child, TT_MSG_WORKER_PLAN, NULL, -1, &reply, err);
+    s = tt_child_call(worker, TT_MSG_WORKER_PLAN, NULL, -1, &reply, err);
     if (!s) {
         read_plan(p->arena, &reply.in, plan);
         s = tt_reply_end(&reply, err);
         if (!s) s = check_declared(&spec->attacks[attack], plan, err);
     }
-    if (s && w && w->running) { /* a fresh one for the next question */
-        tt_child_stop(&w->child);
-        w->running = false;
-    }
+    if (s) tt_workers_drop(p->workers, worker);
     return s;
 }
 
 static bool make_key(const tt_spec_attack *a, tt_buf *key)
 {
-    return put_code(a, key) && tt_params_canonical(a->plugin.params, 0, false, key);
+    return tt_workers_put_code(a, key) && tt_params_canonical(a->plugin.params, 0, false, key);
 }
 
 tt_status tt_planner_ask(tt_planner *p, const tt_spec *spec, size_t attack, tt_attack_plan *plan,

@@ -76,7 +76,7 @@ void tt_prepare_cache_destroy(tt_prepare_cache *c)
 tt_prepare_counts tt_prepare_cache_counts(const tt_prepare_cache *c)
 {
     tt_prepare_counts counts = c->counts;
-    counts.plan_workers = tt_planner_workers(c->planner);
+    counts.plan_workers = tt_workers_started(tt_planner_workers(c->planner));
     counts.plans = tt_planner_questions(c->planner);
     return counts;
 }

@@ -161,7 +161,7 @@ tt_status tt_score_select(const tt_spec *spec, size_t attack, const tt_measure_s
     return s ? s : list_folds(&spec->attacks[attack], rows, arena, r, err);
 }
 
-tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t attack,
+tt_status tt_score_attack(const tt_spec *spec, tt_workers *workers, size_t attack,
                           const tt_attack_plan *declared, const tt_measure_step *rows,
                           const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                           tt_error *err)
@@ -170,18 +170,18 @@ tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t a
     tt_status s = tt_selection_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
     if (!s) s = list_folds(&spec->attacks[attack], rows, arena, r, err);
     if (s) return s;
-    tt_child worker;
-    s = tt_plan_open_attack(spec, launch, attack, "scoring", &worker, err);
+    tt_child *worker;
+    s = tt_workers_open(workers, spec, attack, "scoring", &worker, err);
     if (s) return s;
     tt_fitted f = {.text = ""};
-    if (calibrating.n && declared->can_fit) s = tt_selection_fit(&worker, &calibrating, arena, &f, err);
+    if (calibrating.n && declared->can_fit) s = tt_selection_fit(worker, &calibrating, arena, &f, err);
     if (!s && r->n_folds)
-        s = tt_score_cross(&worker, &judged, r->fold, r->n_folds, arena, &r->scores, &f.text, err);
+        s = tt_score_cross(worker, &judged, r->fold, r->n_folds, arena, &r->scores, &f.text, err);
     else if (!s)
-        s = tt_selection_score(&worker, &judged, &f, arena, &r->scores, err);
+        s = tt_selection_score(worker, &judged, &f, arena, &r->scores, err);
     if (!s && calibrating.n)
-        s = tt_selection_score(&worker, &calibrating, &f, arena, &r->calibration_scores, err);
-    tt_child_stop(&worker);
+        s = tt_selection_score(worker, &calibrating, &f, arena, &r->calibration_scores, err);
+    if (s) tt_workers_drop(workers, worker);
     list_selected(&judged, &calibrating, r);
     r->fitted = f.text;
     return s;

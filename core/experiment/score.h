@@ -4,13 +4,14 @@
 
 #include "experiment/results.h"
 #include "experiment/step.h"
+#include "experiment/workers.h"
 
 /* One attack on one judged model. `attack` indexes the spec and `declared` is its plan; `rows` and
  * `calibration` are complete steps (calibration NULL: none; equal to rows: split), which may have been
  * measured for another attack of equal measurements. Fills sample, member, scores, the calibration's scores
  * and `fitted` of *r, all in `arena`.
  */
-TT_API tt_status tt_score_attack(const tt_spec *spec, const tt_launch *launch, size_t attack,
+TT_API tt_status tt_score_attack(const tt_spec *spec, tt_workers *workers, size_t attack,
                                  const tt_attack_plan *declared, const tt_measure_step *rows,
                                  const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                                  tt_error *err);

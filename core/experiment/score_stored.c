@@ -148,7 +148,7 @@ static tt_status open_journal(const tt_step_context *c, const tt_score_step *ste
     return s;
 }
 
-tt_status tt_score_stored(const tt_step_context *c, const tt_launch *launch, size_t attack,
+tt_status tt_score_stored(const tt_step_context *c, tt_workers *workers, size_t attack,
                           const tt_attack_plan *declared, const tt_measure_step *rows,
                           const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                           tt_error *err)
@@ -160,7 +160,7 @@ tt_status tt_score_stored(const tt_step_context *c, const tt_launch *launch, siz
     if (!s) s = tt_score_select(c->spec, attack, rows, calibration, arena, r, err);
     if (!s) s = open_journal(c, &step, &x, &journal, err);
     if (!s && !x.found)
-        s = tt_score_attack(c->spec, launch, attack, declared, rows, calibration, arena, r, err);
+        s = tt_score_attack(c->spec, workers, attack, declared, rows, calibration, arena, r, err);
     if (!s && !x.found) s = keep(journal, r, err);
     tt_journal_close(journal);
     tt_free(step.description);

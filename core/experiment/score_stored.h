@@ -16,7 +16,7 @@ TT_API tt_status tt_score_identify(const tt_step_context *c, size_t attack, cons
                                    const tt_measure_step *rows, const tt_measure_step *calibration,
                                    tt_score_step *step, tt_error *err);
 /* tt_score_attack, or what the store has of it. */
-TT_API tt_status tt_score_stored(const tt_step_context *c, const tt_launch *launch, size_t attack,
+TT_API tt_status tt_score_stored(const tt_step_context *c, tt_workers *workers, size_t attack,
                                  const tt_attack_plan *declared, const tt_measure_step *rows,
                                  const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                                  tt_error *err);
