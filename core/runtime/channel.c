@@ -51,14 +51,16 @@ static tt_status send_all(int fd, const void *data, size_t size, tt_error *err)
     return TT_OK;
 }
 
-static tt_status send_header(int fd, const header *h, const int *fds, uint32_t n_fds, tt_error *err)
+/* Header and data in one call: the other side wakes once, and finds all. */
+static tt_status send_message(int fd, const header *h, const void *data, size_t size, const int *fds,
+                              uint32_t n_fds, tt_error *err)
 {
     union {
         char bytes[CMSG_SPACE(sizeof(int) * (TT_CHANNEL_MAX_FDS + 1))];
         struct cmsghdr align;
     } control;
-    struct iovec iov = {(void *)(uintptr_t)h, sizeof *h};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    struct iovec parts[2] = {{(void *)(uintptr_t)h, sizeof *h}, {(void *)(uintptr_t)data, size}};
+    struct msghdr msg = {.msg_iov = parts, .msg_iovlen = size ? 2 : 1};
     if (n_fds > 0) {
         memset(&control, 0, sizeof control);
         msg.msg_control = control.bytes;
@@ -75,8 +77,10 @@ static tt_status send_header(int fd, const header *h, const int *fds, uint32_t n
     while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) return peer_gone(err);
     if (n < 0) return tt_fail(err, TT_ERR_IO, "cannot send: %s", strerror(errno));
-    /* descriptors went with the first byte; the rest of the header may follow on its own */
-    return send_all(fd, (const char *)h + n, sizeof *h - (size_t)n, err);
+    /* descriptors went with the first byte; what did not fit follows on its own */
+    size_t sent = (size_t)n, of_header = sent < sizeof *h ? sent : sizeof *h, of_data = sent - of_header;
+    tt_status s = send_all(fd, (const char *)h + of_header, sizeof *h - of_header, err);
+    return s || !size ? s : send_all(fd, (const char *)data + of_data, size - of_data, err);
 }
 
 static tt_status make_shared(const void *data, size_t size, int *out, tt_error *err)
@@ -109,15 +113,14 @@ tt_status tt_channel_send(int fd, uint16_t type, const void *data, size_t size, 
     header h = {.version = TT_CHANNEL_VERSION, .type = type, .n_fds = n_fds, .size = size};
     memcpy(h.magic, magic, sizeof magic);
     if (size <= TT_CHANNEL_INLINE_MAX) {
-        tt_status s = send_header(fd, &h, fds, n_fds, err);
-        return s ? s : send_all(fd, data, size, err);
+        return send_message(fd, &h, data, size, fds, n_fds, err);
     }
     int all[TT_CHANNEL_MAX_FDS + 1];
     tt_status s = make_shared(data, size, &all[0], err);
     if (s) return s;
     if (n_fds) memcpy(all + 1, fds, sizeof(int) * n_fds);
     h.flags = FLAG_SHARED;
-    s = send_header(fd, &h, all, n_fds + 1, err);
+    s = send_message(fd, &h, NULL, 0, all, n_fds + 1, err);
     close(all[0]);
     return s;
 }
@@ -161,8 +164,6 @@ static tt_status receive_bytes(int fd, void *data, size_t size, int64_t deadline
 {
     char *p = data;
     while (size > 0) {
-        tt_status s = wait_readable(fd, deadline, watch_stop, err);
-        if (s) return s;
         union {
             char bytes[CMSG_SPACE(sizeof(int) * (TT_CHANNEL_MAX_FDS + 1))];
             struct cmsghdr align;
@@ -172,8 +173,13 @@ static tt_status receive_bytes(int fd, void *data, size_t size, int64_t deadline
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
-        ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        /* what is there already is taken without asking whether it is */
+        ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+            tt_status s = wait_readable(fd, deadline, watch_stop, err);
+            if (s) return s;
+            continue;
+        }
         if (n == 0 || (n < 0 && errno == ECONNRESET)) return peer_gone(err);
         if (n < 0) return tt_fail(err, TT_ERR_IO, "cannot receive: %s", strerror(errno));
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
