@@ -10,7 +10,8 @@
 #include <string.h>
 
 static const char help[] =
-    "usage: telltale run SPEC [key=value ...] [--out DIR] [--in-process] [--plugin-dir DIR ...] [--quiet]\n"
+    "usage: telltale run SPEC [key=value ...] [--out DIR] [--jobs N] [--in-process] [--plugin-dir DIR ...]\n"
+    "                    [--quiet]\n"
     "\n"
     "Runs an experiment: measures, fits, scores, evaluates. Writes DIR/results.h5 (docs/results-format.md) "
     "and "

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* "attacks.clid.alpha=0.5": a name, then '='. A file may have '=' in its name behind a '/'. */
@@ -14,6 +15,18 @@ static bool is_override(const char *text)
     while (isalnum((unsigned char)*p) || *p == '_' || *p == '.' || *p == '-')
         p++;
     return *p == '=' && p > text;
+}
+
+static bool take_jobs(const char *text, unsigned *jobs)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (end == text || *end || n < 1 || n > 64) {
+        fprintf(stderr, "telltale: --jobs %s: a number from 1 to 64 must be there\n", text);
+        return false;
+    }
+    *jobs = (unsigned)n;
+    return true;
 }
 
 bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_options *o)
@@ -30,6 +43,8 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
             o->in_process = true;
         } else if (strcmp(argv[i], "--quiet") == 0) {
             o->quiet = true;
+        } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
+            if (!take_jobs(argv[++i], &o->jobs)) return false;
         } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
             o->out = argv[++i];
         } else if (strcmp(argv[i], "--cell") == 0 && i + 1 < argc && takes_cell) {
@@ -72,7 +87,10 @@ char *tt_run_options_dir(const tt_run_options *o)
 
 tt_launch tt_run_options_launch(const tt_run_options *o)
 {
-    return (tt_launch){.in_process = o->in_process, .plugin_dirs = o->dirs.dirs, .n_plugin_dirs = o->dirs.n};
+    return (tt_launch){.in_process = o->in_process,
+                       .plugin_dirs = o->dirs.dirs,
+                       .n_plugin_dirs = o->dirs.n,
+                       .jobs = o->jobs};
 }
 
 tt_status tt_run_options_open(tt_run_options *o, tt_error *err)

@@ -17,6 +17,7 @@ typedef struct tt_run_options {
     size_t n_overrides;
     tt_plugin_dirs dirs;
     bool in_process, quiet, help;
+    unsigned jobs;        /* --jobs; 0: one */
     tt_problems problems; /* of the spec that was loaded; tt_run_options_free */
 } tt_run_options;
 
@@ -24,6 +25,8 @@ typedef struct tt_run_options {
     "  key=value         sets a key of the spec: attacks.clid.alpha=0.5 (YAML; several may follow)\n"        \
     "  --in-process      everything in one process, for debuggers; the same results\n"                       \
     "  --plugin-dir DIR  search plugins here first\n"                                                        \
+    "  --jobs N          measure N models at once, each with its host and its threads: for specs of small\n" \
+    "                    or remote models, or several devices (default 1; the same results)\n"               \
     "  --quiet           no progress and no messages but errors\n"
 
 /* false: an argument that makes no sense, said on stderr. */

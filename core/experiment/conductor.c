@@ -18,7 +18,8 @@ struct tt_conductor {
     const tt_spec *spec;
     tt_launch launch;
     tt_describer *describer;
-    tt_prepare_cache *cache; /* NULL: the run's own */
+    tt_prepare_cache *cache;     /* NULL: the run's own */
+    const tt_string_map *failed; /* of measuring before; NULL: none */
     tt_arena *arena;
     char *dir, *store, *log;
     int lock_fd;
@@ -121,12 +122,14 @@ tt_status tt_conductor_create(const tt_spec *spec, const tt_launch *launch, tt_d
 }
 
 tt_status tt_conductor_create_shared(const tt_spec *spec, const tt_launch *launch, const char *dir,
-                                     const char *store, tt_prepare_cache *cache, tt_conductor **c,
-                                     tt_error *err)
+                                     const char *store, tt_prepare_cache *cache, const tt_string_map *failed,
+                                     tt_conductor **c, tt_error *err)
 {
     tt_status s = create(spec, launch, dir, store, c, err);
-    if (!s) (*c)->cache = cache;
-    return s;
+    if (s) return s;
+    (*c)->cache = cache;
+    (*c)->failed = failed;
+    return TT_OK;
 }
 
 void tt_conductor_destroy(tt_conductor *c)
@@ -187,22 +190,26 @@ static tt_status list_artifacts(const tt_conductor *c, tt_error *err)
 
 static tt_status measure(tt_conductor *c, tt_error *err)
 {
-    tt_measure_run m = {.spec = c->spec, .launch = &c->launch, .steps = c->p.steps, .n_steps = c->p.n_steps};
+    tt_measure_run m = {.launch = &c->launch, .store = c->store};
+    m.steps = tt_arena_alloc_array(c->arena, c->p.n_steps + 1, sizeof *m.steps);
+    if (!m.steps) return no_memory(err);
     uint64_t total = 0;
     for (size_t i = 0; i < c->p.n_steps; i++) {
-        const tt_measure_step *step = &c->p.steps[i];
+        tt_measure_step *step = &c->p.steps[i];
         if (step->same_as != i) continue;
         total += step->universe->n * tt_measure_weight(step);
         m.done += step->n_done * tt_measure_weight(step);
+        const char *failure = tt_measure_failure(c->failed, step);
+        if (failure)
+            tt_fail(&step->failure, TT_ERR_CRASHED, "%s", failure);
+        else if (!tt_step_complete(step))
+            m.steps[m.n_steps++] = step;
     }
-    if (m.done == total) return TT_OK;
+    if (m.n_steps == 0) return TT_OK;
     if (m.done) tt_log(TT_LOG_INFO, "resuming: %.0f %% are measured", 100.0 * (double)m.done / (double)total);
     m.progress = tt_progress_start("measuring", "predictions", total);
     tt_progress_set(m.progress, m.done);
-    tt_status s = TT_OK;
-    for (size_t model = 0; model < c->spec->n_models && !s; model++)
-        s = tt_measure_model(&m, model, err);
-    tt_services_stop(&m.services);
+    tt_status s = tt_measure_all(&m, err);
     tt_progress_finish(m.progress);
     return s;
 }

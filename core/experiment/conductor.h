@@ -9,6 +9,7 @@
 #ifndef TT_EXPERIMENT_CONDUCTOR_H
 #define TT_EXPERIMENT_CONDUCTOR_H
 
+#include "base/string_map.h"
 #include "experiment/prepare.h"
 #include "experiment/results.h"
 #include "experiment/spec.h"
@@ -19,10 +20,11 @@ typedef struct tt_conductor tt_conductor;
 /* `launch` and `describer` must outlive the run; launch->log_dir is set by the run. */
 TT_API tt_status tt_conductor_create(const tt_spec *spec, const tt_launch *launch, tt_describer *describer,
                                      const char *dir, tt_conductor **c, tt_error *err);
-/* One run of several that share a store and what preparing asks; both outlive it. */
+/* One run of several that share a store and what preparing asks; both outlive it. `failed`: attempts at
+ * measure steps that failed a moment ago (tt_measure_failure), which are not made again; NULL: none. */
 TT_API tt_status tt_conductor_create_shared(const tt_spec *spec, const tt_launch *launch, const char *dir,
-                                            const char *store, tt_prepare_cache *cache, tt_conductor **c,
-                                            tt_error *err);
+                                            const char *store, tt_prepare_cache *cache,
+                                            const tt_string_map *failed, tt_conductor **c, tt_error *err);
 TT_API void tt_conductor_destroy(tt_conductor *c); /* NULL is fine */
 
 /* Plans, measures what is left, scores, evaluates, writes. TT_ERR_INTERRUPTED: what was measured is kept, and

@@ -1,6 +1,11 @@
 #include "experiment/measure.h"
+#include "experiment/measure_hosts.h"
+#include "experiment/services.h"
 #include "runtime/protocol.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,21 +15,34 @@ typedef struct active {
     tt_measure_step *step;
     tt_child worker;
     bool running;
-    size_t hosts[TT_ATTACK_MAX_ROLES]; /* index of the spec's model behind each role */
+    bool opened;                       /* here: closed here */
+    size_t hosts[TT_ATTACK_MAX_ROLES]; /* behind each role: indices of session.hosts */
     uint32_t connections[TT_ATTACK_MAX_ROLES];
     tt_child *services[TT_ATTACK_MAX_SERVICES];
     uint32_t service_connections[TT_ATTACK_MAX_SERVICES];
 } active;
 
+/* Steps that are measured together, in one thread. */
 typedef struct session {
-    tt_measure_run *run;
-    tt_child *hosts; /* [spec->n_models + 1]: the last serves images alone */
-    bool *started;
-    tt_error *unusable; /* why a started host could not open its model; code TT_OK: it could */
+    struct team *team;
+    tt_launch launch;
+    tt_measure_hosts hosts;
+    tt_services *services;
     const tt_universe *universe;
+    uint32_t batch;
     active *actives;
     size_t n;
 } session;
+
+/* All groups, and the threads that take one after another. */
+typedef struct team {
+    tt_measure_run *run;
+    char **groups; /* [run->n_steps]: the group of each step, a text */
+    pthread_mutex_t lock;
+    size_t next; /* the first step whose group nobody has taken; of progress, too, the lock */
+    tt_error fatal;
+    atomic_bool ended; /* something ended all */
+} team;
 
 static double now_s(void)
 {
@@ -38,79 +56,6 @@ uint64_t tt_measure_weight(const tt_measure_step *step)
     return step->plan->predictions ? step->plan->predictions : 1;
 }
 
-/* Sends a request and drops an empty answer. */
-static tt_status tell(tt_child *child, uint16_t type, tt_buf *request, tt_error *err)
-{
-    tt_reply reply;
-    tt_status s = tt_child_call(child, type, request, -1, &reply, err);
-    if (!s) tt_reply_free(&reply);
-    tt_buf_free(request);
-    return s;
-}
-
-/* ---- hosts ---- */
-
-static tt_status send_samples(session *x, size_t host, tt_error *err)
-{
-    tt_buf b = {0};
-    tt_put_u32(&b, (uint32_t)x->universe->n);
-    for (size_t i = 0; i < x->universe->n; i++) {
-        const tt_sample_ref *r = &x->universe->refs[i];
-        tt_put_u64(&b, r->id);
-        tt_put_text(&b, r->item->path);
-        tt_put_digest(&b, &r->item->digest);
-    }
-    return tell(&x->hosts[host], TT_MSG_HOST_SAMPLES, &b, err);
-}
-
-static tt_status open_images(session *x, tt_error *err)
-{
-    size_t host = x->run->spec->n_models;
-    tt_buf b = {0};
-    x->started[host] = true;
-    tt_status s = tt_child_start(x->run->launch, TT_CHILD_HOST, "images", &x->hosts[host], err);
-    if (s) return s;
-    tt_put_u8(&b, x->universe->apply_orientation);
-    s = tell(&x->hosts[host], TT_MSG_HOST_IMAGES, &b, err);
-    return s ? s : send_samples(x, host, err);
-}
-
-static tt_status open_host(session *x, size_t model, tt_error *err)
-{
-    const tt_spec *spec = x->run->spec;
-    const tt_spec_plugin *p = &spec->models[model].plugin;
-    char name[64];
-    snprintf(name, sizeof name, "model %.48s", spec->models[model].role);
-    tt_buf params = {0}, b = {0};
-    if (!tt_params_canonical(p->params, 0, false, &params)) {
-        tt_buf_free(&params);
-        return tt_fail(err, TT_ERR_MEMORY, "out of memory");
-    }
-    tt_put_text(&b, p->info->name);
-    tt_put_text(&b, params.data);
-    tt_put_text(&b, spec->backend.info->name);
-    tt_put_i32(&b, spec->threads);
-    tt_put_i32(&b, spec->device_index);
-    tt_put_u64(&b, spec->seed);
-    tt_put_u8(&b, x->universe->apply_orientation);
-    tt_buf_free(&params);
-    x->started[model] = true;
-    tt_status s = tt_child_start(x->run->launch, TT_CHILD_HOST, name, &x->hosts[model], err);
-    if (s) {
-        tt_buf_free(&b);
-        return s;
-    }
-    s = tell(&x->hosts[model], TT_MSG_HOST_OPEN, &b, err);
-    if (s && s != TT_ERR_CRASHED) tt_fail_in(err, "models.%s", spec->models[model].role);
-    return s ? s : send_samples(x, model, err);
-}
-
-static void stop_hosts(session *x)
-{
-    for (size_t m = 0; m <= x->run->spec->n_models; m++)
-        if (x->started[m]) tt_child_stop(&x->hosts[m]);
-}
-
 /* ---- steps ---- */
 
 /* Interruption and a journal that cannot be written end the measuring; anything else costs the step. */
@@ -119,43 +64,38 @@ static bool ends_all(tt_status s)
     return s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY;
 }
 
-static void fail_step(session *x, active *a, const tt_error *why)
+static void fail_step(active *a, const tt_error *why)
 {
     a->step->failure = *why;
-    tt_log(TT_LOG_ERROR, "%s on %s failed: %s", x->run->spec->attacks[a->step->attack].name,
-           x->run->spec->models[a->step->model].role, why->message);
+    tt_log(TT_LOG_ERROR, "%s on %s failed: %s", a->step->spec->attacks[a->step->attack].name,
+           a->step->spec->models[a->step->model].role, why->message);
     if (a->running) tt_child_stop(&a->worker);
     a->running = false;
 }
 
 static tt_status start_step(session *x, active *a, tt_error *err)
 {
-    const tt_spec *spec = x->run->spec;
     tt_measure_step *step = a->step;
-    tt_status s = tt_plan_open_attack(spec, x->run->launch, step->attack, "measuring", &a->worker, err);
+    tt_status s = TT_OK;
+    if (!step->journal) {
+        const tt_step_context context = {.spec = step->spec, .store = x->team->run->store};
+        s = tt_step_open(&context, step, err);
+        a->opened = true;
+    }
+    if (s || tt_step_complete(step)) return s;
+    s = tt_plan_open_attack(step->spec, &x->launch, step->attack, "measuring", &a->worker, err);
     if (s) return s;
     a->running = true;
     for (uint32_t i = 0; i < step->plan->n_roles && !s; i++) {
         const tt_role_need *need = &step->plan->roles[i];
-        const tt_spec_model *model = tt_plan_role(spec, step->model, need->role);
-        size_t m = model ? (size_t)(model - spec->models) : spec->n_models;
-        a->hosts[i] = m;
-        if (!x->started[m]) {
-            tt_error *why = &x->unusable[m];
-            *why = (tt_error){0};
-            if (model)
-                open_host(x, m, why);
-            else
-                open_images(x, why);
-        }
-        if (x->unusable[m].code) s = tt_fail(err, x->unusable[m].code, "%s", x->unusable[m].message);
+        s = tt_measure_hosts_take(&x->hosts, step, need->role, &a->hosts[i], err);
         if (!s)
-            s = tt_child_connect(&x->hosts[m], &a->worker, need->role, need->capabilities, &a->connections[i],
-                                 err);
+            s = tt_child_connect(&x->hosts.list[a->hosts[i]]->child, &a->worker, need->role,
+                                 need->capabilities, &a->connections[i], err);
     }
     for (uint32_t i = 0; i < step->plan->n_services && !s; i++) {
         const char *name = step->plan->services[i];
-        s = tt_services_host(&x->run->services, spec, x->run->launch, name, &a->services[i], err);
+        s = tt_services_host(x->services, step->spec, &x->launch, name, &a->services[i], err);
         if (!s)
             s = tt_child_connect_service(a->services[i], &a->worker, name, &a->service_connections[i], err);
     }
@@ -170,7 +110,7 @@ static tt_status ask_rows(session *x, active *a, size_t first, uint32_t n, doubl
     for (size_t i = first; i < first + n; i++) {
         const tt_sample_ref *r = &x->universe->refs[i];
         tt_put_u64(&b, r->id);
-        tt_put_text(&b, x->run->spec->captions_known ? r->item->caption : NULL);
+        tt_put_text(&b, step->spec->captions_known ? r->item->caption : NULL);
     }
     tt_reply reply;
     tt_status s = tt_child_call(&a->worker, TT_MSG_WORKER_MEASURE, &b, -1, &reply, err);
@@ -206,7 +146,7 @@ static tt_status read_meters(session *x, active *a, tt_meters *sum, tt_error *er
     *sum = (tt_meters){0};
     tt_status s = TT_OK;
     for (uint32_t i = 0; i < a->step->plan->n_roles && !s; i++)
-        s = read_meter(&x->hosts[a->hosts[i]], a->connections[i], sum, err);
+        s = read_meter(&x->hosts.list[a->hosts[i]]->child, a->connections[i], sum, err);
     for (uint32_t i = 0; i < a->step->plan->n_services && !s; i++)
         s = read_meter(a->services[i], a->service_connections[i], sum, err);
     return s;
@@ -224,7 +164,7 @@ static tt_status advance(session *x, active *a, uint32_t n, double *rows, bool *
         *err = host_error;
         return host_error.code;
     }
-    if (!s) s = tt_step_check_bad(a->step, x->run->spec->bad_samples, n, rows, err);
+    if (!s) s = tt_step_check_bad(a->step, a->step->spec->bad_samples, n, rows, err);
     if (s) return s;
     s = tt_step_append(a->step, n, rows, &meters, now_s() - start, err);
     *journal_failed = s != TT_OK;
@@ -233,34 +173,37 @@ static tt_status advance(session *x, active *a, uint32_t n, double *rows, bool *
 
 static void show(session *x, const active *a, uint32_t n)
 {
-    tt_measure_run *run = x->run;
+    tt_measure_run *run = x->team->run;
     char note[64];
-    snprintf(note, sizeof note, "%.30s on %.20s", run->spec->attacks[a->step->attack].name,
-             run->spec->models[a->step->model].role);
+    snprintf(note, sizeof note, "%.30s on %.20s", a->step->spec->attacks[a->step->attack].name,
+             a->step->spec->models[a->step->model].role);
+    pthread_mutex_lock(&x->team->lock);
     run->done += n * tt_measure_weight(a->step);
     tt_progress_note(run->progress, note);
     tt_progress_set(run->progress, run->done);
+    pthread_mutex_unlock(&x->team->lock);
 }
 
 /* All hosts forget the last batch; a host that is dead fails the steps that need it. */
 static tt_status begin_batch(session *x, tt_error *err)
 {
-    for (size_t m = 0; m <= x->run->spec->n_models; m++) {
-        if (!x->started[m]) continue;
+    if (atomic_load(&x->team->ended)) return tt_fail(err, TT_ERR_INTERRUPTED, "interrupted");
+    for (size_t m = 0; m < x->hosts.n; m++) {
+        tt_child *host = &x->hosts.list[m]->child;
         tt_buf none = {0};
         tt_error why = {0};
-        tt_status s = x->hosts[m].control ? tell(&x->hosts[m], TT_MSG_HOST_BATCH, &none, &why) : TT_OK;
+        tt_status s = host->control ? tt_measure_tell(host, TT_MSG_HOST_BATCH, &none, &why) : TT_OK;
         if (s == TT_ERR_INTERRUPTED) return tt_fail(err, s, "%s", why.message);
         for (size_t i = 0; s && i < x->n; i++)
             for (uint32_t k = 0; k < x->actives[i].step->plan->n_roles; k++)
-                if (x->actives[i].running && x->actives[i].hosts[k] == m) fail_step(x, &x->actives[i], &why);
+                if (x->actives[i].running && x->actives[i].hosts[k] == m) fail_step(&x->actives[i], &why);
     }
     return TT_OK;
 }
 
 static tt_status run_batches(session *x, tt_error *err)
 {
-    uint32_t batch = x->run->spec->batch;
+    uint32_t batch = x->batch;
     size_t widest = 1;
     for (size_t i = 0; i < x->n; i++)
         if (x->actives[i].step->plan->n_columns > widest) widest = x->actives[i].step->plan->n_columns;
@@ -284,7 +227,7 @@ static tt_status run_batches(session *x, tt_error *err)
             if (failed && (journal_failed || ends_all(failed)))
                 s = tt_fail(err, failed, "%s", why.message);
             else if (failed)
-                fail_step(x, a, &why);
+                fail_step(a, &why);
             else
                 show(x, a, n);
         }
@@ -293,41 +236,160 @@ static tt_status run_batches(session *x, tt_error *err)
     return s;
 }
 
-static tt_status start_steps(session *x, size_t model, tt_error *err)
+static tt_status start_steps(session *x, const char *group, tt_error *err)
 {
-    for (size_t i = 0; i < x->run->n_steps; i++) {
-        tt_measure_step *step = &x->run->steps[i];
-        if (step->model != model || step->same_as != i || tt_step_complete(step)) continue;
+    const team *t = x->team;
+    for (size_t i = 0; i < t->run->n_steps; i++) {
+        if (strcmp(t->groups[i], group) != 0) continue;
         active *a = &x->actives[x->n++];
-        *a = (active){.step = step};
-        x->universe = step->universe;
+        *a = (active){.step = t->run->steps[i]};
         tt_error why = {0};
         tt_status s = start_step(x, a, &why);
         if (s && ends_all(s)) return tt_fail(err, s, "%s", why.message);
-        if (s) fail_step(x, a, &why);
+        if (s) fail_step(a, &why);
     }
     return TT_OK;
 }
 
-tt_status tt_measure_model(tt_measure_run *run, size_t model, tt_error *err)
+static tt_status measure_group(team *t, size_t first, tt_services *services, tt_error *err)
 {
-    session x = {.run = run};
-    size_t models = run->spec->n_models + 1;
-    x.hosts = tt_alloc_zero(models * sizeof *x.hosts);
-    x.started = tt_alloc_zero(models * sizeof *x.started);
-    x.actives = tt_alloc_zero((run->n_steps + 1) * sizeof *x.actives);
-    x.unusable = tt_alloc_zero(models * sizeof *x.unusable);
-    tt_status s = x.hosts && x.started && x.actives && x.unusable
-                      ? TT_OK
-                      : tt_fail(err, TT_ERR_MEMORY, "out of memory");
-    if (!s) s = start_steps(&x, model, err);
-    if (!s && x.n) s = run_batches(&x, err);
-    for (size_t i = 0; i < x.n; i++)
+    const tt_measure_step *step = t->run->steps[first];
+    session x = {.team = t, .launch = *t->run->launch, .services = services, .universe = step->universe};
+    x.launch.time_limit_s = step->spec->time_limit_s;
+    x.launch.memory_limit_mib = (uint64_t)step->spec->memory_limit_mib;
+    x.batch = step->batch;
+    x.hosts = (tt_measure_hosts){.launch = &x.launch, .universe = x.universe};
+    x.actives = tt_alloc_zero(t->run->n_steps * sizeof *x.actives);
+    tt_status s = x.actives ? start_steps(&x, t->groups[first], err)
+                            : tt_fail(err, TT_ERR_MEMORY, "out of memory for measuring");
+    if (!s) s = run_batches(&x, err);
+    for (size_t i = 0; i < x.n; i++) {
         if (x.actives[i].running) tt_child_stop(&x.actives[i].worker);
-    if (x.started) stop_hosts(&x);
-    tt_free(x.hosts);
-    tt_free(x.started);
-    tt_free(x.unusable);
+        if (x.actives[i].opened) tt_step_drop(x.actives[i].step);
+    }
+    tt_measure_hosts_stop(&x.hosts);
     tt_free(x.actives);
+    return s;
+}
+
+/* ---- groups ---- */
+
+static bool put_attempt(const tt_measure_step *step, tt_buf *text)
+{
+    const tt_spec *spec = step->spec;
+    const tt_spec_model *model =
+        tt_plan_uses_model(step->plan) ? tt_plan_role(spec, step->model, "target") : NULL;
+    tt_buf request = {0};
+    bool good = tt_measure_host_request(spec, model, step->universe, &request);
+    tt_digest digest = tt_sha256_of(request.data, request.size);
+    char hex[65];
+    tt_digest_hex(&digest, hex);
+    tt_buf_printf(text, "%u %g %g %s", step->batch, spec->time_limit_s, (double)spec->memory_limit_mib,
+                  model ? hex : "");
+    tt_buf_free(&request);
+    return good && !text->failed;
+}
+
+bool tt_measure_attempt(const tt_measure_step *step, tt_buf *text)
+{
+    return tt_buf_printf(text, "%s ", step->key) && put_attempt(step, text);
+}
+
+const char *tt_measure_failure(const tt_string_map *failed, const tt_measure_step *step)
+{
+    if (!failed || failed->n == 0) return NULL;
+    tt_buf attempt = {0};
+    const char *why = tt_measure_attempt(step, &attempt) ? tt_string_map_get(failed, attempt.data) : NULL;
+    tt_buf_free(&attempt);
+    return why;
+}
+
+/* Steps of one text can advance together: same samples, batch, limits and model. */
+static char *name_group(const tt_measure_step *step)
+{
+    tt_buf text = {0};
+    /* samples that were loaded once are one object */
+    tt_buf_printf(&text, "%p ", (const void *)step->universe);
+    char *kept = put_attempt(step, &text) ? tt_strdup(text.data) : NULL;
+    tt_buf_free(&text);
+    return kept;
+}
+
+static tt_status name_groups(team *t, tt_error *err)
+{
+    t->groups = tt_alloc_zero((t->run->n_steps + 1) * sizeof(char *));
+    for (size_t i = 0; t->groups && i < t->run->n_steps; i++) {
+        t->groups[i] = name_group(t->run->steps[i]);
+        if (!t->groups[i]) return tt_fail(err, TT_ERR_MEMORY, "out of memory for measuring");
+    }
+    return t->groups ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for measuring");
+}
+
+static bool is_first_of_group(const team *t, size_t step)
+{
+    for (size_t i = 0; i < step; i++)
+        if (strcmp(t->groups[i], t->groups[step]) == 0) return false;
+    return true;
+}
+
+/* The first step of a group that nobody has taken; n_steps: there is none. */
+static size_t take_group(team *t)
+{
+    pthread_mutex_lock(&t->lock);
+    while (t->next < t->run->n_steps && !is_first_of_group(t, t->next))
+        t->next++;
+    size_t taken = t->next;
+    if (taken < t->run->n_steps) t->next++;
+    pthread_mutex_unlock(&t->lock);
+    return taken;
+}
+
+static void *measure_groups(void *user)
+{
+    team *t = user;
+    tt_services services = {0};
+    for (size_t i; !atomic_load(&t->ended) && (i = take_group(t)) < t->run->n_steps;) {
+        tt_error why = {0};
+        tt_status s = measure_group(t, i, &services, &why);
+        if (!s) continue;
+        pthread_mutex_lock(&t->lock);
+        if (!t->fatal.code) tt_fail(&t->fatal, s, "%s", why.message);
+        pthread_mutex_unlock(&t->lock);
+        atomic_store(&t->ended, true);
+    }
+    tt_services_stop(&services);
+    return NULL;
+}
+
+/* Signals are for the main thread. Children are killed with the thread that started them: each thread stops
+ * its own before it ends. */
+static void run_threads(team *t, unsigned n)
+{
+    enum { MOST = 64 };
+    pthread_t threads[MOST];
+    unsigned started = 0;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started + 1 < n && started < MOST &&
+           pthread_create(&threads[started], NULL, measure_groups, t) == 0)
+        started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    measure_groups(t);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+}
+
+tt_status tt_measure_all(tt_measure_run *run, tt_error *err)
+{
+    team t = {.run = run, .lock = PTHREAD_MUTEX_INITIALIZER};
+    /* plugins in this process were not told of threads */
+    unsigned jobs = run->launch->in_process ? 1 : run->launch->jobs;
+    tt_status s = name_groups(&t, err);
+    if (!s) run_threads(&t, jobs);
+    if (!s && t.fatal.code) s = tt_fail(err, t.fatal.code, "%s", t.fatal.message);
+    for (size_t i = 0; t.groups && i < run->n_steps; i++)
+        tt_free(t.groups[i]);
+    tt_free((void *)t.groups);
     return s;
 }

@@ -93,7 +93,8 @@ static tt_status identify_steps(tt_prepared *p, tt_error *err)
     for (size_t i = 0; i < p->plan.n_measures; i++) {
         const tt_plan_measure *m = &p->plan.measures[i];
         tt_measure_step *step = &p->steps[i];
-        *step = (tt_measure_step){.attack = m->attack,
+        *step = (tt_measure_step){.spec = p->spec,
+                                  .attack = m->attack,
                                   .model = m->model,
                                   .plan = &p->plan.attacks[m->attack],
                                   .universe = &p->samples.universes[m->model],

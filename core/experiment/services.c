@@ -3,47 +3,54 @@
 #include "runtime/protocol.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static tt_status no_memory(tt_error *err)
 {
     return tt_fail(err, TT_ERR_MEMORY, "out of memory for services");
 }
 
-static tt_status begin(tt_services *x, const tt_spec *spec, tt_error *err)
+typedef struct tt_service_host {
+    struct tt_service_host *next;
+    tt_buf request; /* to open it: what it is known by */
+    tt_child child;
+    tt_error unusable; /* why it could not open its service; code TT_OK: it could */
+} service_host;
+
+static bool put_request(const tt_spec *spec, const tt_spec_service *service, tt_buf *request)
 {
-    if (x->hosts) return TT_OK;
-    x->hosts = tt_alloc_zero(spec->n_services * sizeof *x->hosts);
-    x->started = tt_alloc_zero(spec->n_services * sizeof *x->started);
-    x->unusable = tt_alloc_zero(spec->n_services * sizeof *x->unusable);
-    x->n = spec->n_services;
-    return x->hosts && x->started && x->unusable ? TT_OK : no_memory(err);
+    tt_buf params = {0};
+    bool good = tt_params_canonical(service->plugin.params, 0, false, &params);
+    tt_put_text(request, service->plugin.info->name);
+    tt_put_text(request, params.data);
+    tt_put_text(request, spec->backend.info->name);
+    tt_put_i32(request, spec->threads);
+    tt_put_i32(request, spec->device_index);
+    tt_buf_free(&params);
+    return good && !request->failed;
 }
 
-static tt_status open_service(const tt_spec *spec, const tt_launch *launch, const tt_spec_service *service,
-                              tt_child *host, tt_error *err)
+static tt_status open_service(const tt_spec_service *service, const tt_launch *launch, service_host *host,
+                              tt_error *err)
 {
     char name[64];
     snprintf(name, sizeof name, "service %.48s", service->name);
-    tt_buf params = {0}, request = {0};
-    if (!tt_params_canonical(service->plugin.params, 0, false, &params)) {
-        tt_buf_free(&params);
-        return no_memory(err);
-    }
-    tt_put_text(&request, service->plugin.info->name);
-    tt_put_text(&request, params.data);
-    tt_put_text(&request, spec->backend.info->name);
-    tt_put_i32(&request, spec->threads);
-    tt_put_i32(&request, spec->device_index);
-    tt_buf_free(&params);
     tt_reply reply;
-    tt_status s = tt_child_start(launch, TT_CHILD_HOST, name, host, err);
-    if (!s) {
-        s = tt_child_call(host, TT_MSG_HOST_OPEN_SERVICE, &request, -1, &reply, err);
-        if (!s) tt_reply_free(&reply);
-        if (s && s != TT_ERR_CRASHED) tt_fail_in(err, "services.%s", service->name);
-    }
-    tt_buf_free(&request);
+    tt_status s = tt_child_start(launch, TT_CHILD_HOST, name, &host->child, err);
+    if (s) return s;
+    s = tt_child_call(&host->child, TT_MSG_HOST_OPEN_SERVICE, &host->request, -1, &reply, err);
+    if (!s) tt_reply_free(&reply);
+    if (s && s != TT_ERR_CRASHED) tt_fail_in(err, "services.%s", service->name);
     return s;
+}
+
+static service_host *find(const tt_services *x, const tt_buf *request)
+{
+    service_host *h = x->first;
+    while (h &&
+           (h->request.size != request->size || memcmp(h->request.data, request->data, request->size) != 0))
+        h = h->next;
+    return h;
 }
 
 tt_status tt_services_host(tt_services *x, const tt_spec *spec, const tt_launch *launch, const char *name,
@@ -51,24 +58,33 @@ tt_status tt_services_host(tt_services *x, const tt_spec *spec, const tt_launch 
 {
     const tt_spec_service *service = tt_spec_service_of(spec, name);
     if (!service) return tt_fail(err, TT_ERR_INTERNAL, "no service is called %s", name);
-    tt_status s = begin(x, spec, err);
-    if (s) return s;
-    size_t i = (size_t)(service - spec->services);
-    if (!x->started[i]) {
-        x->started[i] = true;
-        open_service(spec, launch, service, &x->hosts[i], &x->unusable[i]);
+    tt_buf request = {0};
+    bool good = put_request(spec, service, &request);
+    service_host *h = good ? find(x, &request) : NULL;
+    if (good && !h) {
+        h = tt_alloc_zero(sizeof *h);
+        if (h) {
+            h->request = request;
+            request = (tt_buf){0};
+            h->next = x->first;
+            x->first = h;
+            open_service(service, launch, h, &h->unusable);
+        }
     }
-    if (x->unusable[i].code) return tt_fail(err, x->unusable[i].code, "%s", x->unusable[i].message);
-    *host = &x->hosts[i];
+    tt_buf_free(&request);
+    if (!h) return no_memory(err);
+    if (h->unusable.code) return tt_fail(err, h->unusable.code, "%s", h->unusable.message);
+    *host = &h->child;
     return TT_OK;
 }
 
 void tt_services_stop(tt_services *x)
 {
-    for (size_t i = 0; i < x->n; i++)
-        if (x->started && x->started[i]) tt_child_stop(&x->hosts[i]);
-    tt_free(x->hosts);
-    tt_free(x->started);
-    tt_free(x->unusable);
-    *x = (tt_services){0};
+    for (service_host *h = x->first, *next; h; h = next) {
+        next = h->next;
+        tt_child_stop(&h->child);
+        tt_buf_free(&h->request);
+        tt_free(h);
+    }
+    x->first = NULL;
 }

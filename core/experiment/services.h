@@ -1,5 +1,5 @@
 /* The hosts of a run's services: the attacker's own models. Each starts when an attack first asks it and
- * lives until the run's measuring ends, so that what it was asked on one model it still knows on the next. */
+ * lives until the measuring ends, so that what it was asked on one model it still knows on the next. */
 #ifndef TT_EXPERIMENT_SERVICES_H
 #define TT_EXPERIMENT_SERVICES_H
 
@@ -7,13 +7,11 @@
 #include "runtime/spawn.h"
 
 typedef struct tt_services {
-    tt_child *hosts; /* [spec->n_services] */
-    bool *started;
-    tt_error *unusable; /* why a host that was started could not open its service */
-    size_t n;
+    struct tt_service_host *first;
 } tt_services;
 
-/* Zero-initialise; stop frees. */
+/* Zero-initialise; stop frees. Specs that say the same of a service share its host. Not for several threads.
+ */
 TT_API tt_status tt_services_host(tt_services *services, const tt_spec *spec, const tt_launch *launch,
                                   const char *name, tt_child **host, tt_error *err);
 TT_API void tt_services_stop(tt_services *services);

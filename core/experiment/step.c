@@ -308,6 +308,13 @@ void tt_step_close(tt_measure_step *step)
     step->journal = NULL;
 }
 
+void tt_step_drop(tt_measure_step *step)
+{
+    tt_step_close(step);
+    tt_free(step->rows);
+    step->rows = NULL;
+}
+
 void tt_step_free(tt_measure_step *step)
 {
     tt_step_close(step);

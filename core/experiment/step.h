@@ -11,6 +11,7 @@
 #include "runtime/modelhost.h"
 
 typedef struct tt_measure_step {
+    const tt_spec *spec;
     size_t attack, model; /* indices of the spec */
     const tt_attack_plan *plan;
     const tt_universe *universe;
@@ -38,7 +39,7 @@ typedef struct tt_step_context {
 
 /* Fills description and key; attack, model, plan and universe are set. */
 TT_API tt_status tt_step_identify(const tt_step_context *c, tt_measure_step *step, tt_error *err);
-/* Opens the journal and takes what it holds. */
+/* Opens the journal and takes what it holds. Of the context only `store` is read. */
 TT_API tt_status tt_step_open(const tt_step_context *c, tt_measure_step *step, tt_error *err);
 /* Appends the paths among an attack's parameters to a description, files by their content; those whose flags
  * intersect skip_flags are left out. */
@@ -70,6 +71,8 @@ TT_API tt_status tt_step_check_bad(const tt_measure_step *step, double limit, ui
                                    tt_error *err);
 TT_API bool tt_step_complete(const tt_measure_step *step);
 TT_API void tt_step_close(tt_measure_step *step); /* the journal only */
+/* Closes, and drops the rows: as before it was opened, but what is known of it (n_done, meters) stays. */
+TT_API void tt_step_drop(tt_measure_step *step);
 TT_API void tt_step_free(tt_measure_step *step);
 
 #endif

@@ -3,6 +3,7 @@
 #define TT_EXPERIMENT_SWEEP_INTERNAL_H
 
 #include "base/string_map.h"
+#include "experiment/prepare.h"
 #include "experiment/spec_internal.h"
 #include "experiment/sweep.h"
 
@@ -15,5 +16,10 @@ bool tt_sweep_label_char(char c);
 /* sweep_axes.c: the axes below `node`; mistakes are noted */
 tt_status tt_sweep_read_axes(const tt_spec_reader *r, const tt_node *node, const tt_spec_request *request,
                              tt_sweep *sweep);
+
+/* sweep_measure.c: measures what these cells lack, steps of several together; those that fail go into
+ * `failed` (tt_measure_failure), messages in `arena`. Fails only where nothing can go on. */
+tt_status tt_sweep_measure(const tt_launch *launch, const char *store, tt_prepared *cells, size_t n,
+                           tt_arena *arena, tt_string_map *failed, tt_error *err);
 
 #endif

@@ -24,6 +24,7 @@ typedef struct runner {
     tt_cell_state *states;  /* [n] */
     const char **failures;  /* [n] */
     char (*keys)[65];       /* [n] of cells that could be prepared */
+    tt_string_map failed;   /* measure steps that failed, by key: why */
     const char *program_id; /* evaluation may differ with the program: another one evaluates again */
 } runner;
 
@@ -210,7 +211,8 @@ static tt_status run_cell(runner *r, size_t cell, tt_error *err)
     why.code = dir ? load_cell(r, cell, &spec, &why) : tt_sweep_no_memory(&why);
     if (!why.code) {
         set_limits(r, spec);
-        why.code = tt_conductor_create_shared(spec, &r->launch, dir, r->store, r->cache, &conductor, &why);
+        why.code = tt_conductor_create_shared(spec, &r->launch, dir, r->store, r->cache, &r->failed,
+                                              &conductor, &why);
         if (!why.code) why.code = tt_conductor_run(conductor, &failures, &why);
     }
     if (!why.code && failures) describe_failures(tt_conductor_results(conductor), failures, &why);
@@ -227,7 +229,50 @@ static tt_status write_index(const runner *r, tt_error *err)
     return tt_sweep_index_write(r->sweep, r->states, r->failures, r->job->dir, err);
 }
 
-static tt_status run_cells(runner *r, tt_error *err)
+/* Cells that are measured together: what is known of each is held meanwhile, about 50 kB. */
+enum { TOGETHER = 64 };
+
+typedef struct together {
+    tt_spec *specs[TOGETHER];
+    tt_prepared prepared[TOGETHER];
+    size_t n;
+} together;
+
+static tt_status add_cell(runner *r, size_t cell, together *cells, tt_error *err)
+{
+    tt_error why = {0};
+    size_t i = cells->n++;
+    why.code = load_cell(r, cell, &cells->specs[i], &why);
+    if (!why.code) why.code = tt_prepare_with(cells->specs[i], r->cache, r->store, &cells->prepared[i], &why);
+    if (!why.code) return TT_OK;
+    cells->n--;
+    tt_prepared_free(&cells->prepared[i]);
+    tt_spec_free(cells->specs[i]);
+    cells->specs[i] = NULL;
+    return fail_cell(r, cell, &why, err);
+}
+
+/* From the first pending cell on, as many as are held at once; *end: behind the last. */
+static tt_status measure_together(runner *r, size_t first, size_t *end, tt_error *err)
+{
+    together *cells = tt_alloc_zero(sizeof *cells);
+    if (!cells) return tt_sweep_no_memory(err);
+    tt_status s = TT_OK;
+    size_t i = first;
+    for (; i < r->sweep->n && cells->n < TOGETHER && !s; i++)
+        if (r->states[i] == TT_CELL_PENDING) s = add_cell(r, i, cells, err);
+    *end = i;
+    tt_planner_rest(tt_prepare_cache_planner(r->cache));
+    if (!s) s = tt_sweep_measure(&r->launch, r->store, cells->prepared, cells->n, r->arena, &r->failed, err);
+    for (size_t k = 0; k < cells->n; k++) {
+        tt_prepared_free(&cells->prepared[k]);
+        tt_spec_free(cells->specs[k]);
+    }
+    tt_free(cells);
+    return s;
+}
+
+static tt_status survey_cells(runner *r, tt_error *err)
 {
     size_t done = 0;
     tt_status s = TT_OK;
@@ -238,8 +283,16 @@ static tt_status run_cells(runner *r, tt_error *err)
     tt_planner_rest(tt_prepare_cache_planner(r->cache));
     if (!s) s = write_index(r, err);
     if (!s && done) tt_log(TT_LOG_INFO, "%zu of %zu cells are done", done, r->sweep->n);
-    for (size_t i = 0; i < r->sweep->n && !s; i++) {
+    return s;
+}
+
+static tt_status run_cells(runner *r, tt_error *err)
+{
+    tt_status s = survey_cells(r, err);
+    for (size_t i = 0, measured = 0; i < r->sweep->n && !s; i++) {
         if (r->states[i] != TT_CELL_PENDING) continue;
+        if (i >= measured) s = measure_together(r, i, &measured, err);
+        if (s || r->states[i] != TT_CELL_PENDING) continue;
         tt_log(TT_LOG_INFO, "cell %zu of %zu: %s", i + 1, r->sweep->n, r->sweep->names[i]);
         s = tt_stop_requested() ? tt_fail(err, TT_ERR_INTERRUPTED, "interrupted") : run_cell(r, i, err);
         if (!s) s = write_index(r, err);
@@ -271,6 +324,7 @@ tt_status tt_sweep_run(tt_sweep_job *job, tt_problems *problems, size_t *failure
     }
     for (size_t i = 0; i < n && !s; i++)
         *failures += r.states[i] == TT_CELL_FAILED;
+    tt_string_map_free(&r.failed);
     tt_prepare_cache_destroy(r.cache);
     tt_arena_destroy(r.arena);
     if (r.lock_fd >= 0) close(r.lock_fd);

@@ -18,6 +18,7 @@ typedef struct tt_launch {
     size_t n_plugin_dirs;
     const char *log_dir;       /* children's messages go to files here; NULL: to our stderr */
     double time_limit_s;       /* for one answer; 0: none */
+    unsigned jobs;             /* models that are measured at once; 0: one */
     uint64_t memory_limit_mib; /* resident memory of each child; 0: none. Not kept in process */
 } tt_launch;
 

@@ -118,6 +118,32 @@ START_TEST(what_cells_share_is_run_once_and_each_gives_the_bytes_of_its_own_run)
 }
 END_TEST
 
+START_TEST(jobs_change_no_byte)
+{
+    ck_assert_int_eq(telltale("run", four, "alone-one", ""), 0);
+    ck_assert_int_eq(telltale("run", four, "in-jobs", "--jobs 3"), 0);
+    ck_assert_int_eq(shell("cd '%s' && for c in alone-one/cells/*; do cmp $c/results.h5 "
+                           "in-jobs/cells/${c##*/}/results.h5 || exit 1; done",
+                           tt_test_dir()),
+                     0);
+    ck_assert_int_eq(telltale("run", four, "in-jobs", "--jobs 0"), 2);
+    has("--jobs 0: a number from 1 to 64 must be there");
+}
+END_TEST
+
+START_TEST(cells_are_measured_together_and_share_their_evaluations)
+{
+    /* other timesteps of the same images: the second cell's encodings are the first one's */
+    ck_assert_int_eq(telltale("run", "sweep: {grid: {attacks.clid.t_mid: [300, 440]}}\n", "together", ""), 0);
+    ck_assert_int_eq(
+        shell("grep '\"attack\": \"clid\", \"role\": \"target\"' '%s/together/cells/t_mid=440/run.json'",
+              tt_test_dir()),
+        0);
+    has("\"encodes\": 0, ");
+    lacks("\"predictions\": 0, ");
+}
+END_TEST
+
 START_TEST(a_sweep_that_is_done_starts_nothing_and_a_change_runs_what_it_touches)
 {
     ck_assert_int_eq(telltale("run", four, "again", ""), 0);
@@ -434,6 +460,8 @@ Suite *tt_test_suite(void)
     tcase_set_timeout(tc, 120 + 2 * kills());
     tcase_add_test(tc, what_cells_share_is_run_once_and_each_gives_the_bytes_of_its_own_run);
     tcase_add_test(tc, a_sweep_that_is_done_starts_nothing_and_a_change_runs_what_it_touches);
+    tcase_add_test(tc, jobs_change_no_byte);
+    tcase_add_test(tc, cells_are_measured_together_and_share_their_evaluations);
     tcase_add_test(tc, a_plan_counts_cells_and_steps_and_asks_each_question_once);
     tcase_add_test(tc, a_plan_of_a_thousand_cells_asks_two_workers_and_knows_what_is_shared);
     tcase_add_test(tc, alpha_scaler_and_calibration_change_without_a_query);
