@@ -204,6 +204,9 @@ static tt_status measure(tt_conductor *c, tt_error *err)
             tt_fail(&step->failure, TT_ERR_CRASHED, "%s", failure);
         else if (!tt_step_complete(step))
             m.steps[m.n_steps++] = step;
+        if (!tt_step_complete(step) || !tt_measure_counts(step)) continue;
+        m.spent_predictions += step->meters.executed.predictions;
+        m.spent_images += step->meters.executed.images;
     }
     if (m.n_steps == 0) return TT_OK;
     if (m.done) tt_log(TT_LOG_INFO, "resuming: %.0f %% are measured", 100.0 * (double)m.done / (double)total);

@@ -1,48 +1,10 @@
-#include "experiment/measure.h"
-#include "experiment/measure_hosts.h"
-#include "experiment/services.h"
+#include "experiment/measure_internal.h"
 #include "runtime/protocol.h"
 
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-/* A step under way: its worker, and its connections to the hosts of its roles. */
-typedef struct active {
-    tt_measure_step *step;
-    tt_child worker;
-    bool running;
-    bool opened;                       /* here: closed here */
-    size_t hosts[TT_ATTACK_MAX_ROLES]; /* behind each role: indices of session.hosts */
-    uint32_t connections[TT_ATTACK_MAX_ROLES];
-    tt_child *services[TT_ATTACK_MAX_SERVICES];
-    uint32_t service_connections[TT_ATTACK_MAX_SERVICES];
-} active;
-
-/* Steps that are measured together, in one thread. */
-typedef struct session {
-    struct team *team;
-    tt_launch launch;
-    tt_measure_hosts hosts;
-    tt_services *services;
-    const tt_universe *universe;
-    uint32_t batch;
-    active *actives;
-    size_t n;
-} session;
-
-/* All groups, and the threads that take one after another. */
-typedef struct team {
-    tt_measure_run *run;
-    char **groups; /* [run->n_steps]: the group of each step, a text */
-    pthread_mutex_t lock;
-    size_t next; /* the first step whose group nobody has taken; of progress, too, the lock */
-    tt_error fatal;
-    atomic_bool ended; /* something ended all */
-} team;
 
 static double now_s(void)
 {
@@ -64,7 +26,7 @@ static bool ends_all(tt_status s)
     return s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY;
 }
 
-static void fail_step(active *a, const tt_error *why)
+static void fail_step(tt_measure_active *a, const tt_error *why)
 {
     a->step->failure = *why;
     tt_log(TT_LOG_ERROR, "%s on %s failed: %s", a->step->spec->attacks[a->step->attack].name,
@@ -73,7 +35,7 @@ static void fail_step(active *a, const tt_error *why)
     a->running = false;
 }
 
-static tt_status start_step(session *x, active *a, tt_error *err)
+static tt_status start_step(tt_measure_session *x, tt_measure_active *a, tt_error *err)
 {
     tt_measure_step *step = a->step;
     tt_status s = TT_OK;
@@ -81,6 +43,7 @@ static tt_status start_step(session *x, active *a, tt_error *err)
         const tt_step_context context = {.spec = step->spec, .store = x->team->run->store};
         s = tt_step_open(&context, step, err);
         a->opened = true;
+        if (!s) tt_measure_count_spent(x->team, step, &step->meters);
     }
     if (s || tt_step_complete(step)) return s;
     s = tt_plan_open_attack(step->spec, &x->launch, step->attack, "measuring", &a->worker, err);
@@ -102,7 +65,8 @@ static tt_status start_step(session *x, active *a, tt_error *err)
     return s;
 }
 
-static tt_status ask_rows(session *x, active *a, size_t first, uint32_t n, double *rows, tt_error *err)
+static tt_status ask_rows(tt_measure_session *x, tt_measure_active *a, size_t first, uint32_t n, double *rows,
+                          tt_error *err)
 {
     const tt_measure_step *step = a->step;
     tt_buf b = {0};
@@ -141,7 +105,7 @@ static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum,
     return s;
 }
 
-static tt_status read_meters(session *x, active *a, tt_meters *sum, tt_error *err)
+static tt_status read_meters(tt_measure_session *x, tt_measure_active *a, tt_meters *sum, tt_error *err)
 {
     *sum = (tt_meters){0};
     tt_status s = TT_OK;
@@ -153,7 +117,8 @@ static tt_status read_meters(session *x, active *a, tt_meters *sum, tt_error *er
 }
 
 /* One batch of one step. A status of the journal ends all; others are the step's failure. */
-static tt_status advance(session *x, active *a, uint32_t n, double *rows, bool *journal_failed, tt_error *err)
+static tt_status advance(tt_measure_session *x, tt_measure_active *a, uint32_t n, double *rows,
+                         bool *journal_failed, tt_error *err)
 {
     double start = now_s();
     tt_meters meters;
@@ -168,10 +133,11 @@ static tt_status advance(session *x, active *a, uint32_t n, double *rows, bool *
     if (s) return s;
     s = tt_step_append(a->step, n, rows, &meters, now_s() - start, err);
     *journal_failed = s != TT_OK;
+    tt_measure_count_spent(x->team, a->step, &meters);
     return s;
 }
 
-static void show(session *x, const active *a, uint32_t n)
+static void show(tt_measure_session *x, const tt_measure_active *a, uint32_t n)
 {
     tt_measure_run *run = x->team->run;
     char note[64];
@@ -185,7 +151,7 @@ static void show(session *x, const active *a, uint32_t n)
 }
 
 /* All hosts forget the last batch; a host that is dead fails the steps that need it. */
-static tt_status begin_batch(session *x, tt_error *err)
+static tt_status begin_batch(tt_measure_session *x, tt_error *err)
 {
     if (atomic_load(&x->team->ended)) return tt_fail(err, TT_ERR_INTERRUPTED, "interrupted");
     for (size_t m = 0; m < x->hosts.n; m++) {
@@ -201,7 +167,9 @@ static tt_status begin_batch(session *x, tt_error *err)
     return TT_OK;
 }
 
-static tt_status run_batches(session *x, tt_error *err)
+/* ---- batches ---- */
+
+static tt_status run_batches(tt_measure_session *x, tt_error *err)
 {
     uint32_t batch = x->batch;
     size_t widest = 1;
@@ -218,8 +186,9 @@ static tt_status run_batches(session *x, tt_error *err)
             any |= x->actives[i].running && x->actives[i].step->n_done == first;
         if (!any) continue;
         s = begin_batch(x, err);
+        if (!s) s = tt_measure_send_budgets(x, n, err);
         for (size_t i = 0; i < x->n && !s; i++) {
-            active *a = &x->actives[i];
+            tt_measure_active *a = &x->actives[i];
             if (!a->running || a->step->n_done != first) continue;
             tt_error why = {0};
             bool journal_failed = false;
@@ -236,13 +205,13 @@ static tt_status run_batches(session *x, tt_error *err)
     return s;
 }
 
-static tt_status start_steps(session *x, const char *group, tt_error *err)
+static tt_status start_steps(tt_measure_session *x, const char *group, tt_error *err)
 {
-    const team *t = x->team;
+    const tt_measure_team *t = x->team;
     for (size_t i = 0; i < t->run->n_steps; i++) {
         if (strcmp(t->groups[i], group) != 0) continue;
-        active *a = &x->actives[x->n++];
-        *a = (active){.step = t->run->steps[i]};
+        tt_measure_active *a = &x->actives[x->n++];
+        *a = (tt_measure_active){.step = t->run->steps[i]};
         tt_error why = {0};
         tt_status s = start_step(x, a, &why);
         if (s && ends_all(s)) return tt_fail(err, s, "%s", why.message);
@@ -251,10 +220,11 @@ static tt_status start_steps(session *x, const char *group, tt_error *err)
     return TT_OK;
 }
 
-static tt_status measure_group(team *t, size_t first, tt_services *services, tt_error *err)
+static tt_status measure_group(tt_measure_team *t, size_t first, tt_services *services, tt_error *err)
 {
     const tt_measure_step *step = t->run->steps[first];
-    session x = {.team = t, .launch = *t->run->launch, .services = services, .universe = step->universe};
+    tt_measure_session x = {
+        .team = t, .launch = *t->run->launch, .services = services, .universe = step->universe};
     x.launch.time_limit_s = step->spec->time_limit_s;
     x.launch.memory_limit_mib = (uint64_t)step->spec->memory_limit_mib;
     x.batch = step->batch;
@@ -315,7 +285,7 @@ static char *name_group(const tt_measure_step *step)
     return kept;
 }
 
-static tt_status name_groups(team *t, tt_error *err)
+static tt_status name_groups(tt_measure_team *t, tt_error *err)
 {
     t->groups = tt_alloc_zero((t->run->n_steps + 1) * sizeof(char *));
     for (size_t i = 0; t->groups && i < t->run->n_steps; i++) {
@@ -325,7 +295,7 @@ static tt_status name_groups(team *t, tt_error *err)
     return t->groups ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for measuring");
 }
 
-static bool is_first_of_group(const team *t, size_t step)
+static bool is_first_of_group(const tt_measure_team *t, size_t step)
 {
     for (size_t i = 0; i < step; i++)
         if (strcmp(t->groups[i], t->groups[step]) == 0) return false;
@@ -333,7 +303,7 @@ static bool is_first_of_group(const team *t, size_t step)
 }
 
 /* The first step of a group that nobody has taken; n_steps: there is none. */
-static size_t take_group(team *t)
+static size_t take_group(tt_measure_team *t)
 {
     pthread_mutex_lock(&t->lock);
     while (t->next < t->run->n_steps && !is_first_of_group(t, t->next))
@@ -346,7 +316,7 @@ static size_t take_group(team *t)
 
 static void *measure_groups(void *user)
 {
-    team *t = user;
+    tt_measure_team *t = user;
     tt_services services = {0};
     for (size_t i; !atomic_load(&t->ended) && (i = take_group(t)) < t->run->n_steps;) {
         tt_error why = {0};
@@ -363,7 +333,7 @@ static void *measure_groups(void *user)
 
 /* Signals are for the main thread. Children are killed with the thread that started them: each thread stops
  * its own before it ends. */
-static void run_threads(team *t, unsigned n)
+static void run_threads(tt_measure_team *t, unsigned n)
 {
     enum { MOST = 64 };
     pthread_t threads[MOST];
@@ -382,9 +352,13 @@ static void run_threads(team *t, unsigned n)
 
 tt_status tt_measure_all(tt_measure_run *run, tt_error *err)
 {
-    team t = {.run = run, .lock = PTHREAD_MUTEX_INITIALIZER};
+    tt_measure_team t = {.run = run, .lock = PTHREAD_MUTEX_INITIALIZER};
     /* plugins in this process were not told of threads */
     unsigned jobs = run->launch->in_process ? 1 : run->launch->jobs;
+    atomic_store(&t.predictions, run->spent_predictions);
+    atomic_store(&t.images, run->spent_images);
+    for (size_t i = 0; i < run->n_steps; i++)
+        if (run->steps[i]->journal) tt_measure_count_spent(&t, run->steps[i], &run->steps[i]->meters);
     tt_status s = name_groups(&t, err);
     if (!s) run_threads(&t, jobs);
     if (!s && t.fatal.code) s = tt_fail(err, t.fatal.code, "%s", t.fatal.message);

@@ -16,6 +16,8 @@ typedef struct tt_measure_run {
     const char *store;     /* where steps that are not open are opened; their rows are dropped behind them */
     tt_progress *progress; /* counts attributed predictions (at least one a sample); may be NULL */
     uint64_t done;
+    uint64_t spent_predictions,
+        spent_images; /* that the target computed in steps which are not among these */
 } tt_measure_run;
 
 /* What progress counts for one sample of this step. */
@@ -26,6 +28,9 @@ TT_API uint64_t tt_measure_weight(const tt_measure_step *step);
 TT_API bool tt_measure_attempt(const tt_measure_step *step, tt_buf *text);
 /* The message of a failed attempt among `failed`, a map from attempts to messages; NULL: there is none. */
 TT_API const char *tt_measure_failure(const tt_string_map *failed, const tt_measure_step *step);
+
+/* Is this step's model the target, whose budgets are counted? */
+TT_API bool tt_measure_counts(const tt_measure_step *step);
 
 /* Measures what is left. A step that fails keeps its failure and the others go on; a host that dies fails all
  * steps that need it. The status is other than TT_OK only where going on makes no sense: interrupted, or the

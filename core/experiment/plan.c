@@ -122,6 +122,19 @@ static tt_status check_access(const tt_spec *spec, const tt_spec_attack *a, cons
     return TT_OK;
 }
 
+static tt_status check_budget(const tt_spec *spec, const tt_spec_attack *a, const tt_attack_plan *p,
+                              tt_error *err)
+{
+    int64_t budget = spec->budgets.queries_per_sample;
+    if (budget == 0 || p->predictions <= budget || !tt_plan_uses_model(p)) return TT_OK;
+    tt_node_fail(a->plugin.node, err,
+                 "attacks.%s asks %u queries a sample, and budgets.queries_per_sample is %lld: give it "
+                 "parameters that ask fewer, raise the budget, or leave it out",
+                 a->name, p->predictions, (long long)budget);
+    err->code = TT_ERR_REFUSED;
+    return TT_ERR_REFUSED;
+}
+
 static tt_status check_services(const tt_spec *spec, const tt_spec_attack *a, const tt_attack_plan *p,
                                 tt_error *err)
 {
@@ -146,6 +159,7 @@ static tt_status check_attack(const tt_spec *spec, size_t attack, const tt_plan 
                             "nonmembers, or say calibration: split or none",
                             a->name);
     tt_status s = check_services(spec, a, &plan->attacks[attack], err);
+    if (!s) s = check_budget(spec, a, &plan->attacks[attack], err);
     return s ? s : check_access(spec, a, &plan->attacks[attack], err);
 }
 

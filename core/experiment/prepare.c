@@ -109,6 +109,24 @@ static tt_status identify_steps(tt_prepared *p, tt_error *err)
     return TT_OK;
 }
 
+/* One step that alone needs more than the whole budget; what several share is known when it is computed. */
+static tt_status check_budgets(const tt_prepared *p, tt_error *err)
+{
+    int64_t budget = p->spec->budgets.predictions;
+    for (size_t i = 0; i < p->n_steps && budget; i++) {
+        const tt_measure_step *step = &p->steps[i];
+        uint64_t asked = (uint64_t)step->universe->n * step->plan->predictions;
+        if (strcmp(p->spec->models[step->model].role, "target") != 0 || asked <= (uint64_t)budget) continue;
+        return tt_fail(
+            err, TT_ERR_REFUSED,
+            "attacks.%s asks the target %llu predictions for %zu samples, and budgets.predictions is "
+            "%lld: raise it, or judge fewer samples",
+            p->spec->attacks[step->attack].name, (unsigned long long)asked, step->universe->n,
+            (long long)budget);
+    }
+    return TT_OK;
+}
+
 static tt_status identify_scores(tt_prepared *p, tt_error *err)
 {
     tt_step_context context = {p->spec, p->model_digests, p->environment, p->store, p->service_digests};
@@ -144,6 +162,7 @@ tt_status tt_prepare_with(const tt_spec *spec, tt_prepare_cache *cache, const ch
     if (!s) s = load_samples(p, err);
     if (!s) s = check_words(p, err);
     if (!s) s = identify_steps(p, err);
+    if (!s) s = check_budgets(p, err);
     return s ? s : identify_scores(p, err);
 }
 

@@ -369,6 +369,7 @@ static tt_node *whole(maker *m)
     set(m, definitions, "threat_model", plain_section(m, &tt_spec_table_threat_model));
     set(m, definitions, "device", plain_section(m, &tt_spec_table_device));
     set(m, definitions, "limits", plain_section(m, &tt_spec_table_limits));
+    set(m, definitions, "budgets", plain_section(m, &tt_spec_table_budgets));
     set(m, definitions, "published", plain_section(m, &tt_spec_table_published));
     set(m, definitions, "sweep", plain_section(m, &tt_spec_table_sweep));
     tt_node *root = closed(m, own_properties(m, &tt_spec_table_top, 0));

@@ -242,6 +242,22 @@ static tt_status read_limits(const tt_spec_reader *r)
     return s ? s : tt_spec_resolve(r, r->resolved, "limits", made);
 }
 
+static tt_status read_budgets(const tt_spec_reader *r)
+{
+    tt_arena *arena = r->spec->arena;
+    tt_budgets *b = &r->spec->budgets;
+    tt_node *made = tt_made_map(arena);
+    tt_spec_map map;
+    tt_status s = tt_spec_map_open(r, r->root, "budgets", "budgets", &tt_spec_table_budgets, &map);
+    if (!s) s = tt_spec_integer(&map, "queries_per_sample", &b->queries_per_sample);
+    if (!s) s = tt_spec_integer(&map, "predictions", &b->predictions);
+    if (!s) s = tt_spec_integer(&map, "images", &b->images);
+    if (!s) s = tt_spec_resolve(r, made, "queries_per_sample", tt_made_integer(arena, b->queries_per_sample));
+    if (!s) s = tt_spec_resolve(r, made, "predictions", tt_made_integer(arena, b->predictions));
+    if (!s) s = tt_spec_resolve(r, made, "images", tt_made_integer(arena, b->images));
+    return s ? s : tt_spec_resolve(r, r->resolved, "budgets", made);
+}
+
 static tt_status read_top(const tt_spec_reader *r)
 {
     tt_spec *spec = r->spec;
@@ -289,6 +305,7 @@ static tt_status read_all(const tt_spec_reader *r)
     if (!s) s = tt_spec_note(r, read_attacks(r));
     if (!s) s = tt_spec_note(r, read_device(r));
     if (!s) s = tt_spec_note(r, read_limits(r));
+    if (!s) s = tt_spec_note(r, read_budgets(r));
     if (!s) s = tt_spec_note(r, tt_spec_read_published(r));
     if (!s) s = tt_problems_status(r->problems, r->err);
     if (s) return s;

@@ -72,6 +72,12 @@ typedef struct tt_spec_attack {
     double calibration_part;    /* split: the part of each class that calibrates, in (0, 1), default 0.5 */
 } tt_spec_attack;
 
+/* budgets; 0: no limit */
+typedef struct tt_budgets {
+    int64_t queries_per_sample;  /* of one attack to a model that is judged */
+    int64_t predictions, images; /* computed by the target, in the whole run */
+} tt_budgets;
+
 typedef struct tt_spec_published {         /* a paper's table, shown beside the run's own numbers */
     const char *file;                      /* absolute, or relative to the working folder; NULL: none */
     const char *table, *dataset, *setting; /* dataset, setting: NULL: all */
@@ -100,6 +106,7 @@ typedef struct tt_spec {
     double time_limit_s;      /* for one answer of a plugin (limits.answer_s); 0 (default): none */
     int64_t memory_limit_mib; /* resident memory of each child (limits.memory_mib); 0 (default): none */
     double bad_samples;       /* limits.bad_samples: share that may be left out; default 0 */
+    tt_budgets budgets;
     tt_spec_published published;
     const char *resolved; /* canonical JSON of the whole spec with overrides applied and every default filled
                              in; paths as written */

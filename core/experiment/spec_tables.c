@@ -22,6 +22,8 @@ static const tt_spec_key top[] = {
      "attacks by name; the name is the plugin's unless `plugin` says another"},
     {"device", TT_KEY_DEVICE, NULL, 0, 0, NULL, false, "where it is computed"},
     {"limits", TT_KEY_LIMITS, NULL, 0, 0, NULL, false, "what a plugin may take"},
+    {"budgets", TT_KEY_BUDGETS, NULL, 0, 0, NULL, false,
+     "what attacks may ask of the models that are judged"},
     {"batch", TT_KEY_INT, "16", 1, 4096, NULL, false,
      "samples measured together and journalled as one record"},
     {"published", TT_KEY_PUBLISHED, NULL, 0, 0, NULL, false,
@@ -100,6 +102,16 @@ static const tt_spec_key limits[] = {
      "told"},
 };
 TABLE(tt_spec_table_limits, limits);
+
+static const tt_spec_key budgets[] = {
+    {"queries_per_sample", TT_KEY_INT, "0", 0, 1e9, NULL, false,
+     "predictions and images that one attack may ask of a model that is judged, a sample; 0: no limit"},
+    {"predictions", TT_KEY_INT, "0", 0, 1e15, NULL, false,
+     "that the target may compute in the whole run, after sharing; 0: no limit"},
+    {"images", TT_KEY_INT, "0", 0, 1e15, NULL, false,
+     "that the target may generate in the whole run; 0: no limit"},
+};
+TABLE(tt_spec_table_budgets, budgets);
 
 static const tt_spec_key published[] = {
     {"file", TT_KEY_TEXT, NULL, 0, 0, NULL, true, "a CSV as results/published/README.md describes it"},

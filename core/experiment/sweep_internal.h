@@ -17,9 +17,18 @@ bool tt_sweep_label_char(char c);
 tt_status tt_sweep_read_axes(const tt_spec_reader *r, const tt_node *node, const tt_spec_request *request,
                              tt_sweep *sweep);
 
+/* What measuring knows from one set of cells to the next. */
+typedef struct tt_sweep_measured {
+    tt_string_map failed;                     /* tt_measure_failure */
+    tt_string_map counted;                    /* steps by key whose cost is in: */
+    uint64_t spent_predictions, spent_images; /* by the target, budgets */
+} tt_sweep_measured;
+
+/* Counts what this cell's stored steps have cost the target. */
+tt_status tt_sweep_count(const char *store, const tt_prepared *cell, tt_sweep_measured *known, tt_error *err);
 /* sweep_measure.c: measures what these cells lack, steps of several together; those that fail go into
- * `failed` (tt_measure_failure), messages in `arena`. Fails only where nothing can go on. */
+ * known->failed, messages in `arena`. Fails only where nothing can go on. */
 tt_status tt_sweep_measure(const tt_launch *launch, const char *store, tt_prepared *cells, size_t n,
-                           tt_arena *arena, tt_string_map *failed, tt_error *err);
+                           tt_arena *arena, tt_sweep_measured *known, tt_error *err);
 
 #endif

@@ -21,10 +21,10 @@ typedef struct runner {
     tt_arena *arena;
     char *store, *log;
     int lock_fd;
-    tt_cell_state *states;  /* [n] */
-    const char **failures;  /* [n] */
-    char (*keys)[65];       /* [n] of cells that could be prepared */
-    tt_string_map failed;   /* measure steps that failed, by key: why */
+    tt_cell_state *states; /* [n] */
+    const char **failures; /* [n] */
+    char (*keys)[65];      /* [n] of cells that could be prepared */
+    tt_sweep_measured known;
     const char *program_id; /* evaluation may differ with the program: another one evaluates again */
 } runner;
 
@@ -181,6 +181,7 @@ static tt_status survey_cell(runner *r, size_t cell, tt_error *err)
         why.code = tt_prepare_with(spec, r->cache, r->store, &p, &why);
     }
     tt_status s = why.code ? TT_OK : make_key(r, &p, r->keys[cell], err);
+    if (!why.code && !s) s = tt_sweep_count(r->store, &p, &r->known, err);
     if (!why.code && !s && is_done(r, cell)) r->states[cell] = TT_CELL_DONE;
     if (why.code) s = fail_cell(r, cell, &why, err);
     tt_prepared_free(&p);
@@ -211,7 +212,7 @@ static tt_status run_cell(runner *r, size_t cell, tt_error *err)
     why.code = dir ? load_cell(r, cell, &spec, &why) : tt_sweep_no_memory(&why);
     if (!why.code) {
         set_limits(r, spec);
-        why.code = tt_conductor_create_shared(spec, &r->launch, dir, r->store, r->cache, &r->failed,
+        why.code = tt_conductor_create_shared(spec, &r->launch, dir, r->store, r->cache, &r->known.failed,
                                               &conductor, &why);
         if (!why.code) why.code = tt_conductor_run(conductor, &failures, &why);
     }
@@ -263,7 +264,7 @@ static tt_status measure_together(runner *r, size_t first, size_t *end, tt_error
         if (r->states[i] == TT_CELL_PENDING) s = add_cell(r, i, cells, err);
     *end = i;
     tt_planner_rest(tt_prepare_cache_planner(r->cache));
-    if (!s) s = tt_sweep_measure(&r->launch, r->store, cells->prepared, cells->n, r->arena, &r->failed, err);
+    if (!s) s = tt_sweep_measure(&r->launch, r->store, cells->prepared, cells->n, r->arena, &r->known, err);
     for (size_t k = 0; k < cells->n; k++) {
         tt_prepared_free(&cells->prepared[k]);
         tt_spec_free(cells->specs[k]);
@@ -324,7 +325,8 @@ tt_status tt_sweep_run(tt_sweep_job *job, tt_problems *problems, size_t *failure
     }
     for (size_t i = 0; i < n && !s; i++)
         *failures += r.states[i] == TT_CELL_FAILED;
-    tt_string_map_free(&r.failed);
+    tt_string_map_free(&r.known.failed);
+    tt_string_map_free(&r.known.counted);
     tt_prepare_cache_destroy(r.cache);
     tt_arena_destroy(r.arena);
     if (r.lock_fd >= 0) close(r.lock_fd);

@@ -368,6 +368,7 @@ tt_status tt_modelhost_generate(tt_modelhost *h, tt_modelhost_connection *c, boo
     if (!s && vary != (g.init != NULL))
         s = tt_fail(err, TT_ERR_INVALID,
                     vary ? "vary needs an image to start from" : "generate takes no image: use vary");
+    if (!s) s = tt_modelhost_spend(h, c, g.images, 0, g.images, err);
     if (!s) {
         images = tt_arena_alloc_array(arena, g.images, sizeof *images);
         s = images ? h->target_plugin->generate(h->target, &g, images, NULL, NULL, err)

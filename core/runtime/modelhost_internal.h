@@ -47,7 +47,8 @@ struct tt_modelhost_connection {
     tt_meters meters;
     thing **handles; /* handle h is handles[h-1]; NULL: released */
     size_t n_handles, capacity;
-    uint64_t serial; /* numbers what this connection puts */
+    uint64_t serial;                           /* numbers what this connection puts */
+    uint64_t queries_per_sample, queries_left; /* of this batch; 0 a sample: no limit */
     uint32_t index;
 };
 
@@ -62,7 +63,9 @@ struct tt_modelhost {
     char *backend_description;
     uint64_t seed;
     bool apply_orientation, images_only;
-    tt_host_sample *samples; /* sorted by id */
+    bool budgeted;
+    uint64_t predictions_left, images_left; /* to be computed, of all connections; where budgeted */
+    tt_host_sample *samples;                /* sorted by id */
     size_t n_samples;
     tt_arena *sample_text;
     tt_modelhost_connection **connections;
@@ -117,6 +120,13 @@ tt_status tt_modelhost_get(tt_modelhost *h, tt_modelhost_connection *c, tt_reade
                            tt_error *err);
 tt_status tt_modelhost_spans(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);
 tt_status tt_modelhost_noise(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);
+
+/* modelhost_budget.c */
+tt_status tt_modelhost_budget(tt_modelhost *h, tt_reader *in, tt_error *err);
+/* Before anything is computed: `queries` are asked for, of which that many predictions and images are new.
+ * TT_ERR_REFUSED: a budget does not allow it, and nothing is spent. */
+tt_status tt_modelhost_spend(tt_modelhost *h, tt_modelhost_connection *c, uint32_t queries,
+                             uint32_t predictions, uint32_t images, tt_error *err);
 
 /* modelhost_service.c */
 tt_status tt_modelhost_open_service(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);

@@ -220,6 +220,7 @@ tt_status tt_modelhost_predict(tt_modelhost *h, tt_modelhost_connection *c, bool
                  (attend && !requests[i].evaluation->maps))
             jobs[n_jobs++] = &requests[i];
     }
+    if (!s) s = tt_modelhost_spend(h, c, n, n_jobs, 0, err);
     if (!s) s = compute(h, jobs, n_jobs, attend, err);
     if (!s) s = put_results(c, requests, n, attend, out, err);
     if (!s) {

@@ -294,6 +294,24 @@ START_TEST(the_threat_model_is_enforced_before_any_work)
 }
 END_TEST
 
+START_TEST(a_budget_is_kept_before_and_during_a_run)
+{
+    ck_assert_int_eq(run(both, " budgets.queries_per_sample=3", "poor"), 3);
+    has("attacks.clid asks 15 queries a sample, and budgets.queries_per_sample is 3");
+    ck_assert_int_eq(run(both, " budgets.predictions=100", "poor"), 3);
+    has("attacks.clid asks the target 600 predictions for 40 samples, and budgets.predictions is 100");
+    /* enough for both, whose loss at 450 is one of clid's evaluations; not for a loss elsewhere */
+    ck_assert_int_eq(run(both, " budgets.predictions=600 budgets.queries_per_sample=15", "enough"), 0);
+    static const char apart[] = "  loss: {timesteps: [20]}\n  clid: {}\n";
+    ck_assert_int_eq(run(apart, " budgets.predictions=600", "poor"), 1);
+    has("are left and");
+    has("more were asked for: raise the budget");
+    /* what loss took is kept, and what clid had still to ask is within a larger one */
+    ck_assert_int_eq(run(apart, " budgets.predictions=640", "poor"), 0);
+    lacks("budgets.");
+}
+END_TEST
+
 START_TEST(a_bad_spec_has_exit_code_2_and_names_the_place)
 {
     ck_assert_int_eq(run("  clid: {alpha: 1.4}\n", "", "bad"), 2);
@@ -361,6 +379,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, what_only_scoring_reads_is_changed_without_measuring_again);
     tcase_add_test(tc, attacks_that_share_rows_score_them_each_by_its_own_parameters);
     tcase_add_test(tc, the_threat_model_is_enforced_before_any_work);
+    tcase_add_test(tc, a_budget_is_kept_before_and_during_a_run);
     tcase_add_test(tc, a_bad_spec_has_exit_code_2_and_names_the_place);
     tcase_add_test(tc, a_folder_in_use_is_refused);
     tcase_add_test(tc, calibration_on_a_split_judges_the_rest_and_says_so);

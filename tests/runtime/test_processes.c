@@ -124,6 +124,43 @@ static void run_fixture(bool in_process, double rows[SAMPLES], tt_meters *meters
     tt_child_stop(&host);
 }
 
+/* What the worker is told when the host was told this. */
+static void measure_under_budget(uint64_t predictions, uint32_t n_samples, uint64_t per_sample,
+                                 const char *refusal)
+{
+    tt_launch l = launch(true);
+    tt_child host, worker;
+    uint32_t connection;
+    double rows[SAMPLES];
+    start_host(&l, &host);
+    start_worker(&l, "fixture", "{}", &worker);
+    tt_ok(tt_child_connect(&host, &worker, "target", GRANTED, &connection, &err), &err);
+    tt_buf b = {0};
+    tt_put_u64(&b, predictions);
+    tt_put_u64(&b, UINT64_MAX);
+    tt_put_u32(&b, n_samples);
+    tt_put_u32(&b, 1);
+    tt_put_u32(&b, connection);
+    tt_put_u64(&b, per_sample);
+    call(&host, TT_MSG_HOST_BUDGET, &b);
+    tt_status s = measure(&worker, SAMPLES, rows);
+    ck_assert_int_eq(s, refusal ? TT_ERR_REFUSED : TT_OK);
+    if (refusal) ck_assert_msg(strstr(err.message, refusal) != NULL, "%s", err.message);
+    tt_child_stop(&worker);
+    tt_child_stop(&host);
+}
+
+START_TEST(a_host_refuses_what_a_budget_does_not_allow)
+{
+    measure_under_budget(SAMPLES, SAMPLES, 1, NULL);
+    measure_under_budget(UINT64_MAX, SAMPLES, 0, NULL);
+    measure_under_budget(UINT64_MAX, SAMPLES - 1, 1,
+                         "budgets.queries_per_sample: more than 1 queries a sample were asked for");
+    measure_under_budget(SAMPLES - 1, SAMPLES, 1,
+                         "budgets.predictions: 0 are left and 1 more were asked for");
+}
+END_TEST
+
 /* The loss of sample i, from the definitions. */
 static double expected_loss(size_t i)
 {
@@ -332,6 +369,7 @@ Suite *tt_test_suite(void)
     TCase *tc = tcase_create("processes");
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, NULL);
+    tcase_add_test(tc, a_host_refuses_what_a_budget_does_not_allow);
     tcase_add_test(tc, a_measured_loss_is_the_one_of_the_definition);
     tcase_add_test(tc, in_process_gives_the_same_bytes_as_processes);
     tcase_add_test(tc, equal_evaluations_of_two_attacks_are_computed_once_and_attributed_to_both);
