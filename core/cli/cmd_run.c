@@ -56,6 +56,7 @@ static tt_status run_one(tt_run_options *o, const tt_launch *options, tt_describ
     if (!s) {
         launch.time_limit_s = spec->time_limit_s;
         launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
+        launch.heartbeat_s = spec->heartbeat_s;
         s = tt_conductor_create(spec, &launch, describer, dir, &conductor, err);
     }
     if (!s) s = tt_conductor_run(conductor, failures, err);

@@ -227,6 +227,7 @@ static tt_status measure_group(tt_measure_team *t, size_t first, tt_services *se
         .team = t, .launch = *t->run->launch, .services = services, .universe = step->universe};
     x.launch.time_limit_s = step->spec->time_limit_s;
     x.launch.memory_limit_mib = (uint64_t)step->spec->memory_limit_mib;
+    x.launch.heartbeat_s = step->spec->heartbeat_s;
     x.batch = step->batch;
     x.hosts = (tt_measure_hosts){.launch = &x.launch, .universe = x.universe};
     x.actives = tt_alloc_zero(t->run->n_steps * sizeof *x.actives);
@@ -254,8 +255,8 @@ static bool put_attempt(const tt_measure_step *step, tt_buf *text)
     tt_digest digest = tt_sha256_of(request.data, request.size);
     char hex[65];
     tt_digest_hex(&digest, hex);
-    tt_buf_printf(text, "%u %g %g %s", step->batch, spec->time_limit_s, (double)spec->memory_limit_mib,
-                  model ? hex : "");
+    tt_buf_printf(text, "%u %g %g %g %s", step->batch, spec->time_limit_s, spec->heartbeat_s,
+                  (double)spec->memory_limit_mib, model ? hex : "");
     tt_buf_free(&request);
     return good && !text->failed;
 }

@@ -237,6 +237,8 @@ static tt_status read_limits(const tt_spec_reader *r)
     if (!s)
         s = tt_spec_resolve(r, made, "memory_mib",
                             tt_made_integer(r->spec->arena, r->spec->memory_limit_mib));
+    if (!s) s = tt_spec_real(&map, "heartbeat_s", &r->spec->heartbeat_s);
+    if (!s) s = tt_spec_resolve(r, made, "heartbeat_s", tt_made_real(r->spec->arena, r->spec->heartbeat_s));
     if (!s) s = tt_spec_real(&map, "bad_samples", &r->spec->bad_samples);
     if (!s) s = tt_spec_resolve(r, made, "bad_samples", tt_made_real(r->spec->arena, r->spec->bad_samples));
     return s ? s : tt_spec_resolve(r, r->resolved, "limits", made);

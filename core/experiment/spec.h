@@ -105,6 +105,7 @@ typedef struct tt_spec {
     uint32_t batch;           /* samples measured together and journalled as one record; default 16 */
     double time_limit_s;      /* for one answer of a plugin (limits.answer_s); 0 (default): none */
     int64_t memory_limit_mib; /* resident memory of each child (limits.memory_mib); 0 (default): none */
+    double heartbeat_s;       /* limits.heartbeat_s: a silence that counts as hung; default 600; 0: none */
     double bad_samples;       /* limits.bad_samples: share that may be left out; default 0 */
     tt_budgets budgets;
     tt_spec_published published;

@@ -97,6 +97,9 @@ static const tt_spec_key limits[] = {
      "seconds that a plugin may take for one answer; 0: no limit"},
     {"memory_mib", TT_KEY_INT, "0", 0, 1e9, NULL, false,
      "resident memory of each host and worker, in MiB, without mapped files; 0: no limit"},
+    {"heartbeat_s", TT_KEY_FLOAT, "600", 0, 1e7, NULL, false,
+     "seconds for which no host or worker uses the processor while an answer is awaited, until it counts as "
+     "hung; 0: no limit"},
     {"bad_samples", TT_KEY_FLOAT, "0", 0, 1, NULL, false,
      "share of a step's samples that may have a feature that is not a finite number; they are left out and "
      "told"},

@@ -167,6 +167,7 @@ static void set_limits(runner *r, const tt_spec *spec)
 {
     r->launch.time_limit_s = spec->time_limit_s;
     r->launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
+    r->launch.heartbeat_s = spec->heartbeat_s;
 }
 
 /* Which cells are done as they stand, and which cannot even begin? */

@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "runtime/memory_watch.h"
+#include "runtime/child_watch.h"
 #include "runtime/protocol.h"
 
 #include <errno.h>
@@ -129,7 +129,8 @@ static tt_status start_process(const tt_launch *launch, const child_role *r, tt_
         return tt_fail(err, TT_ERR_MEMORY, "out of memory");
     }
     child->memory_limit_mib = launch->memory_limit_mib;
-    tt_memory_watch_add(child->pid, child->memory_limit_mib);
+    child->heartbeat_s = launch->heartbeat_s;
+    tt_child_watch_add(child->pid, (tt_child_limits){launch->memory_limit_mib, launch->heartbeat_s});
     tt_port_set_time_limit(child->control, launch->time_limit_s);
     tt_port_watch_stop(child->control, true);
     return TT_OK;
@@ -177,7 +178,7 @@ void tt_child_stop(tt_child *child)
     tt_port_close(child->control);
     if (child->pid > 0) {
         int status;
-        tt_memory_watch_remove(child->pid);
+        tt_child_watch_remove(child->pid);
         if (!wait_for_exit(child->pid, 2000, &status)) {
             kill(child->pid, SIGKILL);
             waitpid(child->pid, &status, 0);
@@ -195,14 +196,20 @@ static tt_status describe_death(tt_child *child, bool late, tt_error *err)
 {
     char how[200];
     int status = 0;
-    uint64_t used_mib = tt_memory_watch_remove(child->pid);
-    if (used_mib) {
+    tt_child_killed killed = tt_child_watch_remove(child->pid);
+    if (killed.silent) {
+        waitpid(child->pid, &status, 0);
+        snprintf(how, sizeof how,
+                 "hung: nothing used the processor for %g s (limits.heartbeat_s) while its answer was "
+                 "awaited; it was killed",
+                 child->heartbeat_s);
+    } else if (killed.memory_mib) {
         waitpid(child->pid, &status, 0);
         snprintf(how, sizeof how,
                  "used %llu MiB, more than limits.memory_mib (%llu), and was killed; raise the limit, or "
                  "make batches "
                  "smaller",
-                 (unsigned long long)used_mib, (unsigned long long)child->memory_limit_mib);
+                 (unsigned long long)killed.memory_mib, (unsigned long long)child->memory_limit_mib);
     } else if (!late && wait_for_exit(child->pid, 500, &status)) {
         if (WIFSIGNALED(status))
             snprintf(how, sizeof how, "killed by signal %d (%s)%s", WTERMSIG(status),
@@ -225,7 +232,9 @@ tt_status tt_child_call(tt_child *child, uint16_t type, const tt_buf *request, i
 {
     if (!child->control) return tt_fail(err, TT_ERR_INTERNAL, "%s is not running", child->name);
     tt_error local = {0};
+    tt_child_watch_await(child->pid, true);
     tt_status s = tt_port_call(child->control, type, request, fd, reply, &local);
+    tt_child_watch_await(child->pid, false);
     if (s != TT_ERR_CRASHED || child->pid == 0) {
         if (s) tt_fail(err, s, "%s", local.message);
         return s;

@@ -20,6 +20,8 @@ typedef struct tt_launch {
     double time_limit_s;       /* for one answer; 0: none */
     unsigned jobs;             /* models that are measured at once; 0: one */
     uint64_t memory_limit_mib; /* resident memory of each child; 0: none. Not kept in process */
+    double heartbeat_s;        /* a child that owes an answer has hung when nothing used the processor for so
+                                  long; 0: never. Not kept in process */
 } tt_launch;
 
 /* A started host or worker: a process, or a server in this one. */
@@ -28,6 +30,7 @@ typedef struct tt_child {
     char *log_path;
     pid_t pid; /* 0: in process */
     uint64_t memory_limit_mib;
+    double heartbeat_s;
     tt_port *control;
     tt_modelhost *host; /* in process only */
     tt_worker *worker;

@@ -226,6 +226,8 @@ START_TEST(an_attack_that_crashes_is_listed_and_the_others_are_scored)
     has("  loss  ");
     ck_assert_int_eq(run("  loss: {}\n  rogue: {how: hang}\n", "limits.answer_s=3", "hang"), 1);
     has("gave no answer within its time limit");
+    ck_assert_int_eq(run("  loss: {}\n  rogue: {how: hang}\n", " limits.heartbeat_s=1", "hung"), 1);
+    has("hung: nothing used the processor for 1 s (limits.heartbeat_s)");
     ck_assert_int_eq(run("  loss: {}\n  rogue: {how: hog}\n", "limits.memory_mib=250", "hog"), 1);
     has("more than limits.memory_mib (250), and was killed");
     has("  loss  ");
