@@ -3,6 +3,7 @@
 #include "experiment/measure.h"
 #include "experiment/prepare.h"
 #include "experiment/published.h"
+#include "experiment/results_controls.h"
 #include "experiment/score_stored.h"
 #include "formats/json.h"
 #include "plugin/params.h"
@@ -199,6 +200,7 @@ static tt_status measure(tt_conductor *c, tt_error *err)
         if (step->same_as != i) continue;
         total += step->universe->n * tt_measure_weight(step);
         m.done += step->n_done * tt_measure_weight(step);
+        if (step->failure.code) continue; /* known before */
         const char *failure = tt_measure_failure(c->failed, step);
         if (failure)
             tt_fail(&step->failure, TT_ERR_CRASHED, "%s", failure);
@@ -265,6 +267,8 @@ static tt_status list_features(tt_conductor *c, tt_error *err)
     for (size_t i = 0; i < c->p.n_steps; i++) {
         const tt_measure_step *step = rows_of(c, i);
         if (!tt_step_complete(step)) continue;
+        if (c->spec->attacks[c->p.steps[i].attack].control == TT_CONTROL_PERMUTED)
+            continue; /* another's rows */
         uint32_t *sample = tt_arena_alloc_array(c->arena, step->universe->n, sizeof *sample);
         if (!sample) return no_memory(err);
         for (size_t k = 0; k < step->universe->n; k++)
@@ -322,6 +326,8 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
                             .plugin = a->plugin.info->name,
                             .revision = a->plugin.info->revision,
                             .calibration = tt_calibration_name(a->calibration),
+                            .control = a->control ? tt_control_name(a->control) : NULL,
+                            .of = a->of,
                             .fitted = ""};
     tt_status s = params_text(c, a, &r->params, err);
     if (s) return s;
@@ -334,10 +340,11 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
     tt_workers *workers = tt_planner_workers(tt_prepare_cache_planner(c->p.cache));
     s = tt_score_stored(&context, workers, plan->attack, &c->p.plan.attacks[plan->attack], rows, calibration,
                         c->arena, r, &why);
-    if (!s) s = tt_result_evaluate(r, c->spec->seed, &why);
+    if (!s) s = a->control ? tt_control_evaluate(r, &why) : tt_result_evaluate(r, c->spec->seed, &why);
     if (s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY) return tt_fail(err, s, "%s", why.message);
     if (s) {
-        tt_log(TT_LOG_ERROR, "%s on %s failed: %s", r->attack, r->role, why.message);
+        tt_log(a->control ? TT_LOG_INFO : TT_LOG_ERROR, "%s on %s failed: %s", r->attack, r->role,
+               why.message);
         r->failure = tt_arena_strdup(c->arena, why.message);
         if (!r->failure) return no_memory(err);
     }
@@ -348,14 +355,19 @@ static tt_status score_all(tt_conductor *c, size_t *failures, tt_error *err)
 {
     tt_results *r = &c->results;
     r->scores = tt_arena_alloc_array(c->arena, c->p.plan.n_scores, sizeof *r->scores);
-    if (!r->scores) return no_memory(err);
+    r->controls = tt_arena_alloc_array(c->arena, c->p.plan.n_scores, sizeof *r->controls);
+    if (!r->scores || !r->controls) return no_memory(err);
+    r->controls_off = c->spec->controls_off;
     for (size_t i = 0; i < c->p.plan.n_scores; i++) {
-        tt_status s = score_one(c, &c->p.plan.scores[i], &r->scores[i], err);
-        r->n_scores = i + 1;
+        const tt_plan_score *plan = &c->p.plan.scores[i];
+        bool control = c->spec->attacks[plan->attack].control;
+        tt_result_scores *one = control ? &r->controls[r->n_controls++] : &r->scores[r->n_scores++];
+        tt_status s = score_one(c, plan, one, err);
         if (s) return s;
-        *failures += r->scores[i].failure != NULL;
+        *failures += one->failure && !control; /* that there is no control is said in its place */
     }
-    return tt_results_compare(r, err);
+    tt_status s = tt_controls_gains(r, err);
+    return s ? s : tt_results_compare(r, err);
 }
 
 static tt_status list_times(tt_conductor *c, double measured_before_s, tt_error *err)

@@ -74,7 +74,8 @@ static tt_status ask_rows(tt_measure_session *x, tt_measure_active *a, size_t fi
     for (size_t i = first; i < first + n; i++) {
         const tt_sample_ref *r = &x->universe->refs[i];
         tt_put_u64(&b, r->id);
-        tt_put_text(&b, step->spec->captions_known ? r->item->caption : NULL);
+        const char *fixed = step->spec->attacks[step->attack].fixed_caption;
+        tt_put_text(&b, fixed ? fixed : step->spec->captions_known ? r->item->caption : NULL);
     }
     tt_reply reply;
     tt_status s = tt_child_call(&a->worker, TT_MSG_WORKER_MEASURE, &b, -1, &reply, err);

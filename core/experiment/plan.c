@@ -176,8 +176,12 @@ static size_t add_measure(tt_plan *plan, size_t attack, size_t model)
 static void add_steps(const tt_spec *spec, tt_plan *plan, size_t attack)
 {
     const tt_spec_attack *a = &spec->attacks[attack];
+    const tt_attack_plan *declared = &plan->attacks[attack];
+    if (a->control == TT_CONTROL_PERMUTED && !declared->can_fit) return;
+    if (a->control == TT_CONTROL_FIXED_CAPTION && !declared->needs_captions) return;
     for (size_t m = 0; m < spec->n_models; m++) {
         if (!tt_plan_judged(&spec->models[m])) continue;
+        if (a->control && strcmp(spec->models[m].role, "target") != 0) continue;
         if (!tt_plan_uses_model(&plan->attacks[attack]) && strcmp(spec->models[m].role, "target") != 0)
             continue;
         tt_plan_score *score = &plan->scores[plan->n_scores++];

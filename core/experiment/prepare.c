@@ -52,7 +52,7 @@ static tt_status load_samples(tt_prepared *p, tt_error *err)
     const tt_spec *spec = p->spec;
     bool needs_captions = false;
     for (size_t i = 0; i < spec->n_attacks; i++)
-        needs_captions |= p->plan.attacks[i].needs_captions;
+        needs_captions |= p->plan.attacks[i].needs_captions && !spec->attacks[i].control;
     /* what is measured on a model needs its samples; models in other roles see the same ones */
     bool *measured = tt_arena_alloc_array(p->arena, spec->n_models, sizeof *measured);
     p->data_artifacts = tt_arena_alloc_array(p->arena, spec->n_data, sizeof(char *));
@@ -78,7 +78,7 @@ static tt_status check_words(const tt_prepared *p, tt_error *err)
     for (size_t i = 0; i < p->plan.n_measures && !s && p->spec->captions_known; i++) {
         const tt_plan_measure *m = &p->plan.measures[i];
         uint32_t least = p->plan.attacks[m->attack].min_words;
-        if (least)
+        if (least && !p->spec->attacks[m->attack].control)
             s = tt_samples_check_words(&p->samples.universes[m->model], &p->spec->attacks[m->attack], least,
                                        err);
     }
@@ -107,6 +107,19 @@ static tt_status identify_steps(tt_prepared *p, tt_error *err)
         if (s) return s;
     }
     return TT_OK;
+}
+
+/* A control that nobody asked for is left out where it cannot be. */
+static void check_controls(tt_prepared *p)
+{
+    for (size_t i = 0; i < p->n_steps; i++) {
+        tt_measure_step *step = &p->steps[i];
+        const tt_spec_attack *a = &p->spec->attacks[step->attack];
+        if (!a->control || a->fixed_caption || !step->plan->needs_captions) continue;
+        for (size_t k = 0; k < step->universe->n && !step->failure.code; k++)
+            if (!step->universe->refs[k].item->caption)
+                tt_fail(&step->failure, TT_ERR_UNSUPPORTED, "not every image has a caption");
+    }
 }
 
 /* One step that alone needs more than the whole budget; what several share is known when it is computed. */
@@ -162,6 +175,7 @@ tt_status tt_prepare_with(const tt_spec *spec, tt_prepare_cache *cache, const ch
     if (!s) s = load_samples(p, err);
     if (!s) s = check_words(p, err);
     if (!s) s = identify_steps(p, err);
+    if (!s) check_controls(p);
     if (!s) s = check_budgets(p, err);
     return s ? s : identify_scores(p, err);
 }

@@ -77,7 +77,11 @@ typedef struct tt_result_scores {
     tt_interval asr_fitted; /* two-class bootstrap over calibration and evaluation, threshold refitted in
                                each draw; keyed, reproducible */
     double tpr_clid_compat; /* at 1 % FPR, as the CLiD scripts take it (labelled so) */
-    bool has_inference;     /* false: a file of before 0.1.0's statistics */
+    const char *control; /* "blind", "permuted_labels", …: it is a control; NULL: an attack of the spec */
+    const char *of;      /* a control: a variant of which attack; NULL: of none */
+    bool has_gain;
+    tt_delong_paired gain; /* over the blind classifier; auc_a, auc_b, difference, interval, p */
+    bool has_inference;    /* false: a file of before 0.1.0's statistics */
     tt_inference inference;
 } tt_result_scores;
 
@@ -113,6 +117,9 @@ typedef struct tt_results {
     size_t n_features;
     tt_result_scores *scores;
     size_t n_scores;
+    tt_result_scores *controls; /* areas, and accuracies where there is a calibration; nothing else */
+    size_t n_controls;
+    bool controls_off; /* the spec asked for none */
     tt_result_comparison *comparisons;
     size_t n_comparisons;
     tt_published published;

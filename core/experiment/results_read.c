@@ -1,5 +1,6 @@
 /* results.h5 back into a tt_results. */
 #include "base/mem.h"
+#include "experiment/results_controls.h"
 #include "experiment/results_inference.h"
 
 #include <math.h>
@@ -256,6 +257,7 @@ static tt_status read_one_scores(reading *x, const char *group, tt_result_scores
     s = read_rows(x, group, r);
     if (!s) s = read_roc(x, group, r);
     if (!s) s = read_metrics(x, group, r);
+    if (!s) s = tt_gain_read(x->h, group, r);
     if (!s) s = tt_inference_read(x->h, group, &r->inference, &r->has_inference, x->err);
     char *path = below(x, group, "fold");
     if (!s && path && tt_hdf5_has(x->h, path)) {
@@ -411,6 +413,7 @@ tt_status tt_results_read(const char *path, tt_results *r, tt_error *err)
     if (!s) s = read_models(&x);
     if (!s) s = read_tables(&x);
     if (!s) s = read_comparisons(&x);
+    if (!s) s = tt_controls_read(x.h, r, err);
     if (!s) s = tt_published_get(x.h, r->arena, &r->published, err);
     tt_hdf5_close(x.h);
     if (s) tt_results_free(r);

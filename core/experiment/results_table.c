@@ -1,5 +1,5 @@
 /* The table of a run, for people. */
-#include "experiment/results.h"
+#include "experiment/results_controls.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -132,6 +132,7 @@ static void blocks(const tt_results *r, const tt_run_info *info, tt_buf *out)
         for (size_t k = i; k < r->n_scores; k++)
             if (strcmp(r->scores[k].role, role) == 0) line(&r->scores[k], info, out);
         comparisons(r, role, out);
+        tt_controls_table(r, role, out);
     }
 }
 

@@ -1,4 +1,5 @@
 /* Results as HDF5: docs/results-format.md describes what is written here. */
+#include "experiment/results_controls.h"
 #include "experiment/results_inference.h"
 
 #include <stdio.h>
@@ -180,6 +181,7 @@ static void write_scores(tt_hdf5_writer *w, const tt_result_scores *r, size_t or
     }
     write_roc(w, r, group);
     write_metrics(w, r, group);
+    tt_gain_write(w, group, r);
     if (r->has_inference) tt_inference_write(w, &r->inference, group);
 }
 
@@ -224,6 +226,7 @@ tt_status tt_results_write(const tt_results *r, const char *path, tt_error *err)
     for (size_t i = 0; i < r->n_scores; i++)
         write_scores(w, &r->scores[i], i);
     write_comparisons(w, r);
+    tt_controls_write(w, r);
     tt_status written = tt_hdf5_write(w, path, err);
     return s ? tt_fail(err, s, "%s", why.message) : written;
 }

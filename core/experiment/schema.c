@@ -191,6 +191,8 @@ static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
         return any_of(m, typed(m, "string"), list_of(m, typed(m, "string")), NULL);
     case TT_KEY_TEXT:
         return typed(m, "string");
+    case TT_KEY_CONTROLS:
+        return any_of(m, choice(m, "on|off"), typed(m, "boolean"), reference_to(m, row->key, ""));
     case TT_KEY_AXES:
         return axes(m);
     case TT_KEY_TRANSFORMS:
@@ -369,6 +371,7 @@ static tt_node *whole(maker *m)
     set(m, definitions, "threat_model", plain_section(m, &tt_spec_table_threat_model));
     set(m, definitions, "device", plain_section(m, &tt_spec_table_device));
     set(m, definitions, "limits", plain_section(m, &tt_spec_table_limits));
+    set(m, definitions, "controls", plain_section(m, &tt_spec_table_controls));
     set(m, definitions, "budgets", plain_section(m, &tt_spec_table_budgets));
     set(m, definitions, "published", plain_section(m, &tt_spec_table_published));
     set(m, definitions, "sweep", plain_section(m, &tt_spec_table_sweep));

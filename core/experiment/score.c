@@ -1,4 +1,5 @@
 #include "experiment/score_internal.h"
+#include "base/rng.h"
 #include "runtime/protocol.h"
 
 #include <math.h>
@@ -151,12 +152,38 @@ static void list_selected(const tt_selection *judged, const tt_selection *calibr
     r->calibration_member = calibrating->member;
 }
 
+/* The control: labels of a calibration in a keyed order that has nothing to do with them. */
+static tt_status permute(const tt_spec *spec, tt_selection *rows, tt_arena *arena, tt_error *err)
+{
+    uint64_t *order = tt_arena_alloc_array(arena, rows->n, sizeof *order);
+    uint8_t *member = tt_arena_alloc_array(arena, rows->n, sizeof *member);
+    if (!order || !member) return no_memory(err);
+    tt_stream_key key = tt_purpose_key(spec->seed, "shuffle", "permuted labels");
+    tt_keyed_permutation(&key, order, rows->n);
+    for (size_t i = 0; i < rows->n; i++)
+        member[i] = rows->member[order[i]];
+    rows->member = member;
+    return TT_OK;
+}
+
+/* What fit is shown in place of the judged and the calibrating rows. */
+static tt_status permute_both(const tt_spec *spec, size_t attack, const tt_selection *judged,
+                              tt_selection *fitted, tt_selection *calibrating, tt_arena *arena, tt_error *err)
+{
+    *fitted = *judged;
+    if (spec->attacks[attack].control != TT_CONTROL_PERMUTED) return TT_OK;
+    tt_status s = permute(spec, fitted, arena, err);
+    return s || !calibrating->n ? s : permute(spec, calibrating, arena, err);
+}
+
 tt_status tt_score_select(const tt_spec *spec, size_t attack, const tt_measure_step *rows,
                           const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                           tt_error *err)
 {
     tt_selection judged, calibrating;
+    tt_selection shown;
     tt_status s = tt_selection_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
+    if (!s) s = permute_both(spec, attack, &judged, &shown, &calibrating, arena, err);
     if (!s) list_selected(&judged, &calibrating, r);
     return s ? s : list_folds(&spec->attacks[attack], rows, arena, r, err);
 }
@@ -168,7 +195,9 @@ tt_status tt_score_attack(const tt_spec *spec, tt_workers *workers, size_t attac
 {
     tt_selection judged, calibrating;
     tt_status s = tt_selection_both(spec, attack, rows, calibration, arena, &judged, &calibrating, err);
+    tt_selection shown; /* the judged rows, as cross-validation fits on them */
     if (!s) s = list_folds(&spec->attacks[attack], rows, arena, r, err);
+    if (!s) s = permute_both(spec, attack, &judged, &shown, &calibrating, arena, err);
     if (s) return s;
     tt_child *worker;
     s = tt_workers_open(workers, spec, attack, "scoring", &worker, err);
@@ -176,7 +205,7 @@ tt_status tt_score_attack(const tt_spec *spec, tt_workers *workers, size_t attac
     tt_fitted f = {.text = ""};
     if (calibrating.n && declared->can_fit) s = tt_selection_fit(worker, &calibrating, arena, &f, err);
     if (!s && r->n_folds)
-        s = tt_score_cross(worker, &judged, r->fold, r->n_folds, arena, &r->scores, &f.text, err);
+        s = tt_score_cross(worker, &shown, r->fold, r->n_folds, arena, &r->scores, &f.text, err);
     else if (!s)
         s = tt_selection_score(worker, &judged, &f, arena, &r->scores, err);
     if (!s && calibrating.n)

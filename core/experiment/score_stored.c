@@ -67,6 +67,7 @@ tt_status tt_score_identify(const tt_step_context *c, size_t attack, const tt_at
     if (a->calibration == TT_CALIBRATION_SPLIT)
         tt_buf_printf(&out, ", \"calibration_part\": %.17g", a->calibration_part);
     if (a->calibration == TT_CALIBRATION_CROSS) tt_buf_printf(&out, ", \"folds\": %u", a->calibration_folds);
+    if (a->control == TT_CONTROL_PERMUTED) tt_buf_printf(&out, ", \"permuted\": true");
     put_text(&out, "environment", c->environment);
     if (!s) s = put_rows(rows, "rows", &out, err);
     if (!s) s = put_rows(calibration, "calibration_rows", &out, err);

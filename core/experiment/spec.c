@@ -187,7 +187,7 @@ static tt_status read_attacks(const tt_spec_reader *r)
     tt_status s = tt_spec_section_open(r, "attacks", &map, &n);
     if (s) return s;
     tt_node *section = tt_made_map(spec->arena);
-    spec->attacks = tt_arena_alloc_array(spec->arena, n, sizeof *spec->attacks);
+    spec->attacks = tt_arena_alloc_array(spec->arena, 3 * n + 2, sizeof *spec->attacks); /* controls */
     if (!spec->attacks || !section) return tt_spec_no_memory(r);
     for (const tt_node *child = map.node->children; child && !s; child = child->next)
         s = tt_spec_note(r, read_attack(r, child, &spec->attacks[spec->n_attacks++], section));
@@ -309,6 +309,7 @@ static tt_status read_all(const tt_spec_reader *r)
     if (!s) s = tt_spec_note(r, read_limits(r));
     if (!s) s = tt_spec_note(r, read_budgets(r));
     if (!s) s = tt_spec_note(r, tt_spec_read_published(r));
+    if (!s) s = tt_spec_note(r, tt_spec_add_controls(r));
     if (!s) s = tt_problems_status(r->problems, r->err);
     if (s) return s;
     tt_buf text = {0};
@@ -377,7 +378,8 @@ void tt_spec_free(tt_spec *spec)
     for (size_t i = 0; i < spec->n_models; i++)
         tt_params_free(spec->models[i].plugin.params);
     for (size_t i = 0; i < spec->n_attacks; i++)
-        tt_params_free(spec->attacks[i].plugin.params);
+        if (!spec->attacks[i].of)
+            tt_params_free(spec->attacks[i].plugin.params); /* a variant's are another's */
     for (size_t i = 0; i < spec->n_services; i++)
         tt_params_free(spec->services[i].plugin.params);
     tt_arena_destroy(spec->arena);

@@ -64,12 +64,24 @@ typedef enum tt_calibration {
                               did not see it; a stronger attacker, labelled so */
 } tt_calibration;
 
+/* An attack that the planner adds, to show what another one's success is worth (docs/controls.md). */
+typedef enum tt_control {
+    TT_CONTROL_NONE,         /* the spec's own */
+    TT_CONTROL_BLIND,        /* the images alone */
+    TT_CONTROL_CAPTIONS,     /* the captions alone */
+    TT_CONTROL_PERMUTED,     /* another attack, fitted on permuted labels */
+    TT_CONTROL_FIXED_CAPTION /* another attack, with one caption for every image */
+} tt_control;
+
 typedef struct tt_spec_attack {
     const char *name; /* the key; it is the plugin's name unless `plugin` says another */
     tt_spec_plugin plugin;
     tt_calibration calibration; /* default: shadow where the spec has a model `shadow`, else none */
     uint32_t calibration_folds; /* cross: default 5 */
     double calibration_part;    /* split: the part of each class that calibrates, in (0, 1), default 0.5 */
+    tt_control control;
+    const char *of;            /* of which attack it is a variant; NULL: of none */
+    const char *fixed_caption; /* that every image gets; NULL: its own */
 } tt_spec_attack;
 
 /* budgets; 0: no limit */
@@ -97,8 +109,9 @@ typedef struct tt_spec {
     tt_spec_set members, nonmembers;
     uint32_t access;     /* TT_CAP_…: threat_model.access, a preset or a list of capabilities; required */
     bool captions_known; /* threat_model.captions: known (default) | unknown */
-    tt_spec_attack *attacks;
+    tt_spec_attack *attacks; /* the spec's, then controls */
     size_t n_attacks;
+    bool controls_off;        /* asked for */
     tt_spec_plugin backend;   /* device.backend, default cpu */
     int threads;              /* device.threads; 0 (default): all processors */
     int device_index;         /* device.index, default 0 */
@@ -132,6 +145,7 @@ TT_API void tt_spec_free(tt_spec *spec);                                        
 TT_API const tt_spec_model *tt_spec_model_of(const tt_spec *spec, const char *role);     /* NULL: none */
 TT_API const tt_spec_service *tt_spec_service_of(const tt_spec *spec, const char *name); /* NULL: none */
 TT_API const char *tt_calibration_name(tt_calibration c);
+TT_API const char *tt_control_name(tt_control control); /* "blind"; "" for none */
 /* Plugins of a registry, which must outlive the source: for tests and in-process tools. */
 TT_API tt_plugin_source tt_plugin_source_registry(tt_registry *registry);
 

@@ -116,6 +116,9 @@ const char *tt_spec_path_of(const tt_spec_reader *r, const tt_node *node);
 /* spec_published.c */
 tt_status tt_spec_read_published(const tt_spec_reader *r);
 
+/* spec_controls.c: behind the attacks and all that they depend on */
+tt_status tt_spec_add_controls(const tt_spec_reader *r);
+
 /* spec_services.c */
 tt_status tt_spec_read_services(const tt_spec_reader *r);
 

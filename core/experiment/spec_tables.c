@@ -22,6 +22,8 @@ static const tt_spec_key top[] = {
      "attacks by name; the name is the plugin's unless `plugin` says another"},
     {"device", TT_KEY_DEVICE, NULL, 0, 0, NULL, false, "where it is computed"},
     {"limits", TT_KEY_LIMITS, NULL, 0, 0, NULL, false, "what a plugin may take"},
+    {"controls", TT_KEY_CONTROLS, "on", 0, 0, NULL, false,
+     "attacks that are added to show what others' success is worth: on, off, or a map"},
     {"budgets", TT_KEY_BUDGETS, NULL, 0, 0, NULL, false,
      "what attacks may ask of the models that are judged"},
     {"batch", TT_KEY_INT, "16", 1, 4096, NULL, false,
@@ -105,6 +107,16 @@ static const tt_spec_key limits[] = {
      "told"},
 };
 TABLE(tt_spec_table_limits, limits);
+
+static const tt_spec_key controls[] = {
+    {"blind", TT_KEY_BOOL, "true", 0, 0, NULL, false, "a classifier of the images alone"},
+    {"captions_only", TT_KEY_BOOL, "true", 0, 0, NULL, false, "a classifier of the captions alone"},
+    {"permuted_labels", TT_KEY_BOOL, "true", 0, 0, NULL, false,
+     "each attack that is fitted, fitted again on permuted labels"},
+    {"fixed_caption", TT_KEY_TEXT, NULL, 0, 0, NULL, false,
+     "each attack that reads captions, measured again with this one for every image"},
+};
+TABLE(tt_spec_table_controls, controls);
 
 static const tt_spec_key budgets[] = {
     {"queries_per_sample", TT_KEY_INT, "0", 0, 1e9, NULL, false,

@@ -134,6 +134,8 @@ tt_status tt_step_identify(const tt_step_context *c, tt_measure_step *step, tt_e
                       c->spec->captions_known ? "true" : "false", (unsigned long long)c->spec->seed,
                       step->batch);
         put_json(&out, "environment", c->environment);
+        const char *fixed = c->spec->attacks[step->attack].fixed_caption;
+        if (fixed) put_json(&out, "fixed_caption", fixed);
         tt_buf_printf(&out, "}");
         if (out.failed) s = no_memory(err);
     }

@@ -40,7 +40,8 @@ static tt_status gather(const char *store, tt_prepared *cells, size_t n, const t
     for (size_t c = 0; c < n; c++)
         for (size_t i = 0; i < cells[c].n_steps && !s; i++) {
             tt_measure_step *step = &cells[c].steps[i];
-            if (tt_string_map_has(&seen, step->key) || tt_measure_failure(failed, step)) continue;
+            if (step->failure.code || tt_string_map_has(&seen, step->key) || tt_measure_failure(failed, step))
+                continue;
             if (!tt_string_map_put(&seen, step->key, NULL)) s = tt_sweep_no_memory(err);
             size_t done = stored_rows(store, step, NULL);
             if (done >= step->universe->n) continue;
