@@ -343,8 +343,7 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
     if (!s) s = a->control ? tt_control_evaluate(r, &why) : tt_result_evaluate(r, c->spec->seed, &why);
     if (s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY) return tt_fail(err, s, "%s", why.message);
     if (s) {
-        tt_log(a->control ? TT_LOG_INFO : TT_LOG_ERROR, "%s on %s failed: %s", r->attack, r->role,
-               why.message);
+        if (!a->control) tt_log(TT_LOG_ERROR, "%s on %s failed: %s", r->attack, r->role, why.message);
         r->failure = tt_arena_strdup(c->arena, why.message);
         if (!r->failure) return no_memory(err);
     }

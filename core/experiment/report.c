@@ -1,11 +1,10 @@
 /* What a report says, before any form. */
-#include "experiment/report.h"
+#include "experiment/report_internal.h"
 #include "base/file.h"
 #include "experiment/published.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdarg.h>
 #include <string.h>
 
 /* ---- runs ---- */
@@ -49,122 +48,6 @@ void tt_report_run_free(tt_report_run *run)
     *run = (tt_report_run){0};
 }
 
-/* ---- building tables ---- */
-
-typedef struct builder {
-    tt_report *report;
-    tt_report_table *table;
-    size_t room, at; /* cells there is room for; the next one */
-    bool failed;     /* out of memory */
-} builder;
-
-static void begin_table(builder *b, const char *id, const char *title, const char *note,
-                        const char *const *columns, size_t n_columns, size_t most_rows)
-{
-    tt_report *r = b->report;
-    if (r->n_tables == r->capacity) {
-        size_t capacity = r->capacity ? 2 * r->capacity : 16;
-        tt_report_table *grown = tt_realloc(r->tables, capacity * sizeof *grown);
-        if (!grown) {
-            b->failed = true;
-            return;
-        }
-        r->tables = grown;
-        r->capacity = capacity;
-    }
-    bool named = r->n_runs > 1;
-    tt_report_table *t = b->table = &r->tables[r->n_tables];
-    *t = (tt_report_table){.id = tt_arena_strdup(r->arena, id),
-                           .title = tt_arena_strdup(r->arena, title),
-                           .note = note ? tt_arena_strdup(r->arena, note) : NULL,
-                           .n_columns = n_columns + named};
-    t->columns = tt_arena_alloc_array(r->arena, t->n_columns, sizeof *t->columns);
-    b->room = t->n_columns * most_rows;
-    b->at = 0;
-    t->cells = tt_arena_alloc_array(r->arena, b->room + 1, sizeof *t->cells);
-    if (!t->id || !t->title || !t->columns || !t->cells) {
-        b->failed = true;
-        return;
-    }
-    if (named) t->columns[0] = "run";
-    for (size_t i = 0; i < n_columns; i++)
-        t->columns[i + named] = columns[i];
-}
-
-static void put(builder *b, double value, const char *format, ...) TT_PRINTF(3, 4);
-
-static void put(builder *b, double value, const char *format, ...)
-{
-    if (b->failed || b->at >= b->room) return;
-    tt_buf text = {0};
-    va_list args;
-    va_start(args, format);
-    char stack[512];
-    int n = vsnprintf(stack, sizeof stack, format, args);
-    va_end(args);
-    if (n >= (int)sizeof stack) { /* long texts: captions of failures, parameters */
-        char *long_text = tt_alloc((size_t)n + 1);
-        if (long_text) {
-            va_start(args, format);
-            vsnprintf(long_text, (size_t)n + 1, format, args);
-            va_end(args);
-            tt_buf_append(&text, long_text, (size_t)n + 1);
-            tt_free(long_text);
-        }
-    }
-    const char *kept = tt_arena_strdup(b->report->arena, n >= (int)sizeof stack ? text.data : stack);
-    tt_buf_free(&text);
-    if (!kept) b->failed = true;
-    b->table->cells[b->at++] = (tt_report_cell){kept, value, 0};
-}
-
-static void begin_row(builder *b, const tt_report_run *run)
-{
-    if (b->report->n_runs > 1) put(b, NAN, "%s", run->name);
-}
-
-static void number(builder *b, double value, tt_interval i)
-{
-    if (isnan(value))
-        put(b, NAN, "not resolvable");
-    else
-        put(b, value, "%.3f [%.3f, %.3f]", value, i.low, i.high);
-}
-
-/* Marks the best two of a column where more than one row has a number. */
-static void rank_column(tt_report_table *t, size_t column)
-{
-    double best = NAN, second = NAN;
-    size_t numbers = 0;
-    for (size_t i = 0; i < t->n_rows; i++) {
-        double v = t->cells[i * t->n_columns + column].value;
-        if (isnan(v)) continue;
-        numbers++;
-        if (isnan(best) || v > best) {
-            second = best;
-            best = v;
-        } else if (v < best && (isnan(second) || v > second)) {
-            second = v;
-        }
-    }
-    for (size_t i = 0; i < t->n_rows && numbers > 1; i++) {
-        tt_report_cell *c = &t->cells[i * t->n_columns + column];
-        c->place = c->value == best ? 1 : c->value == second ? 2 : 0;
-    }
-}
-
-/* Only what is attacked is ranked: on a model that never saw the data, more is worse. */
-static void end_table(builder *b, bool ranked, size_t first, size_t last)
-{
-    if (b->failed) return;
-    tt_report_table *t = b->table;
-    t->n_rows = b->at / t->n_columns;
-    size_t named = b->report->n_runs > 1;
-    for (size_t c = first; ranked && c <= last; c++)
-        rank_column(t, c + named);
-    if (t->n_rows) b->report->n_tables++;
-}
-
 /* ---- rows ---- */
 
 static const tt_run_step *step_of(const tt_report_run *run, const tt_result_scores *r)
@@ -176,9 +59,9 @@ static const tt_run_step *step_of(const tt_report_run *run, const tt_result_scor
     return NULL;
 }
 
-typedef void (*row_writer)(builder *b, const tt_report_run *run, const tt_result_scores *r);
+typedef void (*row_writer)(tt_table_builder *b, const tt_report_run *run, const tt_result_scores *r);
 
-static void for_role(builder *b, const char *role, row_writer write)
+static void for_role(tt_table_builder *b, const char *role, row_writer write)
 {
     for (size_t i = 0; i < b->report->n_runs; i++) {
         const tt_report_run *run = &b->report->runs[i];
@@ -197,69 +80,70 @@ static size_t count_scores(const tt_report *report)
     return n;
 }
 
-static void main_row(builder *b, const tt_report_run *run, const tt_result_scores *r)
+static void main_row(tt_table_builder *b, const tt_report_run *run, const tt_result_scores *r)
 {
     const tt_evaluation *e = &r->evaluation;
-    begin_row(b, run);
-    put(b, NAN, "%s", r->attack);
-    number(b, e->auc.auc, e->auc.logit);
+    tt_table_row(b, run);
+    tt_table_put(b, NAN, "%s", r->attack);
+    tt_table_number(b, e->auc.auc, e->auc.logit);
     if (r->has_threshold)
-        number(b, r->asr.accuracy, r->asr_fitted);
+        tt_table_number(b, r->asr.accuracy, r->asr_fitted);
     else
-        put(b, e->best.accuracy, "%.3f (optimistic)", e->best.accuracy);
+        tt_table_put(b, e->best.accuracy, "%.3f (optimistic)", e->best.accuracy);
     for (size_t k = 1; k < TT_EVALUATE_FPRS; k++)
-        number(b, e->tpr[k].tpr, e->tpr[k].bootstrap);
-    put(b, NAN, "%.4g", r->predictions);
+        tt_table_number(b, e->tpr[k].tpr, e->tpr[k].bootstrap);
+    tt_table_put(b, NAN, "%.4g", r->predictions);
     const tt_run_step *step = step_of(run, r);
     if (step)
-        put(b, NAN, "%.1f", step->seconds);
+        tt_table_put(b, NAN, "%.1f", step->seconds);
     else
-        put(b, NAN, "–");
-    put(b, NAN, "%s%s", r->calibration,
-        strcmp(r->calibration, "split") == 0 || strcmp(r->calibration, "cross") == 0 ? " (stronger attacker)"
-                                                                                     : "");
+        tt_table_put(b, NAN, "–");
+    tt_table_put(b, NAN, "%s%s", r->calibration,
+                 strcmp(r->calibration, "split") == 0 || strcmp(r->calibration, "cross") == 0
+                     ? " (stronger attacker)"
+                     : "");
 }
 
 /* In percent, without intervals, TPR as that paper's scripts take it. */
-static void clid_row(builder *b, const tt_report_run *run, const tt_result_scores *r)
+static void clid_row(tt_table_builder *b, const tt_report_run *run, const tt_result_scores *r)
 {
     double asr = 100 * (r->has_threshold ? r->asr.accuracy : r->evaluation.best.accuracy);
-    begin_row(b, run);
-    put(b, NAN, "%s", r->attack);
-    put(b, asr, "%.2f%s", asr, r->has_threshold ? "" : "*");
-    put(b, 100 * r->evaluation.auc.auc, "%.2f", 100 * r->evaluation.auc.auc);
-    put(b, 100 * r->tpr_clid_compat, "%.2f", 100 * r->tpr_clid_compat);
-    put(b, NAN, "%.4g", r->predictions);
+    tt_table_row(b, run);
+    tt_table_put(b, NAN, "%s", r->attack);
+    tt_table_put(b, asr, "%.2f%s", asr, r->has_threshold ? "" : "*");
+    tt_table_put(b, 100 * r->evaluation.auc.auc, "%.2f", 100 * r->evaluation.auc.auc);
+    tt_table_put(b, 100 * r->tpr_clid_compat, "%.2f", 100 * r->tpr_clid_compat);
+    tt_table_put(b, NAN, "%.4g", r->predictions);
 }
 
-static void detail_row(builder *b, const tt_report_run *run, const tt_result_scores *r)
+static void detail_row(tt_table_builder *b, const tt_report_run *run, const tt_result_scores *r)
 {
     const tt_inference *f = &r->inference;
     if (!r->has_inference) return;
-    begin_row(b, run);
-    put(b, NAN, "%s", r->attack);
-    put(b, NAN, "[%.3f, %.3f]", f->auc_bootstrap.low, f->auc_bootstrap.high);
+    tt_table_row(b, run);
+    tt_table_put(b, NAN, "%s", r->attack);
+    tt_table_put(b, NAN, "[%.3f, %.3f]", f->auc_bootstrap.low, f->auc_bootstrap.high);
     for (size_t k = 0; k < TT_PARTIAL_AUCS; k++)
-        number(b, f->partial[k].standardised, f->partial[k].interval);
+        tt_table_number(b, f->partial[k].standardised, f->partial[k].interval);
     for (size_t k = 0; k < TT_PRECISIONS; k++)
-        number(b, f->precision[k].precision, f->precision[k].interval);
+        tt_table_number(b, f->precision[k].precision, f->precision[k].interval);
     if (f->has_set)
-        put(b, f->set.welch_p, "%.2g", f->set.welch_p);
+        tt_table_put(b, f->set.welch_p, "%.2g", f->set.welch_p);
     else
-        put(b, NAN, "not resolvable");
+        tt_table_put(b, NAN, "not resolvable");
     for (size_t k = 0; k < TT_SET_SIZES; k++)
-        if (f->power[k].size == 10) put(b, f->power[k].welch, "%.2f", f->power[k].welch);
+        if (f->power[k].size == 10) tt_table_put(b, f->power[k].welch, "%.2f", f->power[k].welch);
 }
 
-static void variant_row(builder *b, const tt_report_run *run, const tt_result_scores *r)
+static void variant_row(tt_table_builder *b, const tt_report_run *run, const tt_result_scores *r)
 {
     const tt_stat_variant *variants;
     size_t n = tt_stat_variants(&variants);
     if (!r->has_inference || r->inference.n_variants < n) return;
-    begin_row(b, run);
-    put(b, NAN, "%s", r->attack);
+    tt_table_row(b, run);
+    tt_table_put(b, NAN, "%s", r->attack);
     for (size_t k = 0; k < n; k++)
-        put(b, r->inference.variants[k], "%.3f", r->inference.variants[k]);
+        tt_table_put(b, r->inference.variants[k], "%.3f", r->inference.variants[k]);
 }
 
 /* ---- tables ---- */
@@ -269,18 +153,19 @@ static const char *title_of(const char *role)
     return strcmp(role, "control") == 0 ? "control (never saw the data)" : role;
 }
 
-static void table_of(builder *b, const char *role, const char *what, const char *title, const char *note,
-                     const char *const *columns, size_t n_columns, row_writer write, size_t ranked_to)
+static void table_of(tt_table_builder *b, const char *role, const char *what, const char *title,
+                     const char *note, const char *const *columns, size_t n_columns, row_writer write,
+                     size_t ranked_to)
 {
     char id[128], heading[192];
     snprintf(id, sizeof id, "%s%s", role, what);
     snprintf(heading, sizeof heading, "%s%s", title_of(role), title);
-    begin_table(b, id, heading, note, columns, n_columns, count_scores(b->report));
+    tt_table_begin(b, id, heading, note, columns, n_columns, count_scores(b->report));
     if (!b->failed) for_role(b, role, write);
-    end_table(b, strcmp(role, "control") != 0 && ranked_to > 0, 1, ranked_to);
+    tt_table_end(b, strcmp(role, "control") != 0 && ranked_to > 0, 1, ranked_to);
 }
 
-static void comparisons(builder *b, const char *role)
+static void comparisons(tt_table_builder *b, const char *role)
 {
     static const char *const columns[] = {"attack", "against", "difference of AUC", "z", "p", "p by Holm"};
     char id[128], title[192];
@@ -289,22 +174,22 @@ static void comparisons(builder *b, const char *role)
         n += b->report->runs[i].results.n_comparisons;
     snprintf(id, sizeof id, "%s-comparisons", role);
     snprintf(title, sizeof title, "%s: paired comparisons", title_of(role));
-    begin_table(b, id, title, "DeLong over the same samples; Holm over all pairs of this model.", columns, 6,
-                n);
+    tt_table_begin(b, id, title, "DeLong over the same samples; Holm over all pairs of this model.", columns,
+                   6, n);
     for (size_t i = 0; i < b->report->n_runs; i++)
         for (size_t k = 0; k < b->report->runs[i].results.n_comparisons && !b->failed; k++) {
             const tt_result_comparison *c = &b->report->runs[i].results.comparisons[k];
             if (strcmp(c->role, role) != 0) continue;
-            begin_row(b, &b->report->runs[i]);
-            put(b, NAN, "%s", c->attack_a);
-            put(b, NAN, "%s", c->attack_b);
-            put(b, c->delong.difference, "%+.3f [%+.3f, %+.3f]", c->delong.difference, c->delong.interval.low,
-                c->delong.interval.high);
-            put(b, c->delong.z, "%.2f", c->delong.z);
-            put(b, c->delong.p, "%.2g", c->delong.p);
-            put(b, c->p_holm, "%.2g", c->p_holm);
+            tt_table_row(b, &b->report->runs[i]);
+            tt_table_put(b, NAN, "%s", c->attack_a);
+            tt_table_put(b, NAN, "%s", c->attack_b);
+            tt_table_put(b, c->delong.difference, "%+.3f [%+.3f, %+.3f]", c->delong.difference,
+                         c->delong.interval.low, c->delong.interval.high);
+            tt_table_put(b, c->delong.z, "%.2f", c->delong.z);
+            tt_table_put(b, c->delong.p, "%.2g", c->delong.p);
+            tt_table_put(b, c->p_holm, "%.2g", c->p_holm);
         }
-    end_table(b, false, 0, 0);
+    tt_table_end(b, false, 0, 0);
 }
 
 /* What the first scores of a role were judged on; runs of one table may differ, and then each says so. */
@@ -327,7 +212,7 @@ static void note_of(const tt_report *report, const char *role, char *note, size_
     note[0] = '\0';
 }
 
-static void tables_of_role(builder *b, const char *role)
+static void tables_of_role(tt_table_builder *b, const char *role)
 {
     static const char *const columns[] = {"attack",      "AUC",     "ASR",     "TPR@1%FPR",
                                           "TPR@0.1%FPR", "queries", "seconds", "calibration"};
@@ -344,6 +229,7 @@ static void tables_of_role(builder *b, const char *role)
     note_of(b->report, role, note, sizeof note);
     table_of(b, role, "", "", note, columns, 8, main_row, 4);
     comparisons(b, role);
+    tt_report_controls(b, role);
     table_of(
         b, role, "-clid", ", as the CLiD paper prints it",
         "Percent. ASR at the calibration's threshold (*: best on these very data); TPR@1%FPR as that paper's "
@@ -380,19 +266,19 @@ static double tpr_of(const tt_result_scores *r, const tt_published_row *row)
     return 100 * r->evaluation.tpr[1].tpr;
 }
 
-static void pair(builder *b, double theirs, double own)
+static void pair(tt_table_builder *b, double theirs, double own)
 {
     if (isnan(theirs))
-        put(b, NAN, "–");
+        tt_table_put(b, NAN, "–");
     else
-        put(b, NAN, "%.2f", theirs);
+        tt_table_put(b, NAN, "%.2f", theirs);
     if (isnan(own))
-        put(b, NAN, "–");
+        tt_table_put(b, NAN, "–");
     else
-        put(b, own, "%.2f", own);
+        tt_table_put(b, own, "%.2f", own);
 }
 
-static void published(builder *b, const tt_report_run *run)
+static void published(tt_table_builder *b, const tt_report_run *run)
 {
     static const char *const columns[] = {
         "published method", "setting", "attack", "ASR", "ours", "AUC", "ours", "TPR@1%FPR", "ours"};
@@ -400,71 +286,72 @@ static void published(builder *b, const tt_report_run *run)
     if (!p->title) return;
     char title[256];
     snprintf(title, sizeof title, "beside published numbers: %s", p->title);
-    begin_table(b, "published", title,
-                "Percent. Ours: this run on target, TPR by the paper's own definition where it has one. "
-                "Other data and other "
-                "models than the paper's give other numbers.",
-                columns, 9, p->n);
+    tt_table_begin(b, "published", title,
+                   "Percent. Ours: this run on target, TPR by the paper's own definition where it has one. "
+                   "Other data and other "
+                   "models than the paper's give other numbers.",
+                   columns, 9, p->n);
     for (size_t i = 0; i < p->n && !b->failed; i++) {
         const tt_published_row *row = &p->rows[i];
         const tt_result_scores *own = ours(&run->results, row);
-        begin_row(b, run);
-        put(b, NAN, "%s", row->method);
-        put(b, NAN, "%s%s%s", row->dataset, row->dataset[0] && row->setting[0] ? ", " : "", row->setting);
-        put(b, NAN, "%s", own ? own->attack : "–");
+        tt_table_row(b, run);
+        tt_table_put(b, NAN, "%s", row->method);
+        tt_table_put(b, NAN, "%s%s%s", row->dataset, row->dataset[0] && row->setting[0] ? ", " : "",
+                     row->setting);
+        tt_table_put(b, NAN, "%s", own ? own->attack : "–");
         pair(b, row->asr,
              own ? 100 * (own->has_threshold ? own->asr.accuracy : own->evaluation.best.accuracy) : NAN);
         pair(b, row->auc, own ? 100 * own->evaluation.auc.auc : NAN);
         pair(b, row->tpr, own ? tpr_of(own, row) : NAN);
     }
-    end_table(b, false, 0, 0);
+    tt_table_end(b, false, 0, 0);
 }
 
-static void failures(builder *b)
+static void failures(tt_table_builder *b)
 {
     static const char *const columns[] = {"attack", "model", "why"};
-    begin_table(b, "failures", "failed", NULL, columns, 3, count_scores(b->report));
+    tt_table_begin(b, "failures", "failed", NULL, columns, 3, count_scores(b->report));
     for (size_t i = 0; i < b->report->n_runs && !b->failed; i++)
         for (size_t k = 0; k < b->report->runs[i].results.n_scores; k++) {
             const tt_result_scores *r = &b->report->runs[i].results.scores[k];
             if (!r->failure) continue;
-            begin_row(b, &b->report->runs[i]);
-            put(b, NAN, "%s", r->attack);
-            put(b, NAN, "%s", r->role);
-            put(b, NAN, "%s", r->failure);
+            tt_table_row(b, &b->report->runs[i]);
+            tt_table_put(b, NAN, "%s", r->attack);
+            tt_table_put(b, NAN, "%s", r->role);
+            tt_table_put(b, NAN, "%s", r->failure);
         }
-    end_table(b, false, 0, 0);
+    tt_table_end(b, false, 0, 0);
 }
 
-static void provenance(builder *b)
+static void provenance(tt_table_builder *b)
 {
     static const char *const columns[] = {"what", "value"};
     size_t rows = 0;
     for (size_t i = 0; i < b->report->n_runs; i++)
         rows += 8 + b->report->runs[i].results.n_models;
-    begin_table(b, "provenance", "provenance", NULL, columns, 2, rows);
+    tt_table_begin(b, "provenance", "provenance", NULL, columns, 2, rows);
     for (size_t i = 0; i < b->report->n_runs && !b->failed; i++) {
         const tt_report_run *run = &b->report->runs[i];
-        begin_row(b, run);
-        put(b, NAN, "telltale");
-        put(b, NAN, "%s", run->results.version);
-        begin_row(b, run);
-        put(b, NAN, "seed");
-        put(b, NAN, "%llu", (unsigned long long)run->results.seed);
+        tt_table_row(b, run);
+        tt_table_put(b, NAN, "telltale");
+        tt_table_put(b, NAN, "%s", run->results.version);
+        tt_table_row(b, run);
+        tt_table_put(b, NAN, "seed");
+        tt_table_put(b, NAN, "%llu", (unsigned long long)run->results.seed);
         for (size_t k = 0; k < run->results.n_models; k++) {
             const tt_result_model *m = &run->results.models[k];
-            begin_row(b, run);
-            put(b, NAN, "model %s", m->role);
-            put(b, NAN, "%s, revision %u, weights %.16s…, %s", m->plugin, m->revision, m->digest,
-                m->environment);
+            tt_table_row(b, run);
+            tt_table_put(b, NAN, "model %s", m->role);
+            tt_table_put(b, NAN, "%s, revision %u, weights %.16s…, %s", m->plugin, m->revision, m->digest,
+                         m->environment);
         }
         if (!run->has_info) continue;
-        begin_row(b, run);
-        put(b, NAN, "machine");
-        put(b, NAN, "%s; %.0f s in all; started %u times", run->info.host_name, run->info.seconds,
-            run->info.resumed + 1);
+        tt_table_row(b, run);
+        tt_table_put(b, NAN, "machine");
+        tt_table_put(b, NAN, "%s; %.0f s in all; started %u times", run->info.host_name, run->info.seconds,
+                     run->info.resumed + 1);
     }
-    end_table(b, false, 0, 0);
+    tt_table_end(b, false, 0, 0);
 }
 
 static bool role_seen(const tt_report *report, size_t run, size_t score)
@@ -480,7 +367,7 @@ tt_status tt_report_make(const tt_report_run *runs, size_t n_runs, tt_report *re
 {
     *report = (tt_report){
         .arena = tt_arena_create(0), .runs = runs, .n_runs = n_runs, .dir = n_runs ? runs[0].dir : NULL};
-    builder b = {.report = report, .failed = !report->arena};
+    tt_table_builder b = {.report = report, .failed = !report->arena};
     for (size_t i = 0; i < n_runs && !b.failed; i++)
         for (size_t k = 0; k < runs[i].results.n_scores && !b.failed; k++)
             if (!role_seen(report, i, k)) tables_of_role(&b, runs[i].results.scores[k].role);

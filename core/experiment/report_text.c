@@ -228,6 +228,7 @@ static void csv_scores(const csv_place *at, const tt_result_scores *r)
         snprintf(metric, sizeof metric, "tpr_at_fpr_%g", e->tpr[k].fpr_target);
         csv_line(at, metric, e->tpr[k].tpr, e->tpr[k].bootstrap);
     }
+    if (r->has_gain) csv_line(at, "gain_over_blind", r->gain.difference, r->gain.interval);
     if (r->has_inference) csv_inference(at, &r->inference);
 }
 
@@ -240,6 +241,11 @@ bool tt_report_csv(const tt_report *report, tt_buf *out)
             const tt_result_scores *r = &run->results.scores[k];
             csv_place at = {out, run->name, r->role, r->attack};
             if (!r->failure) csv_scores(&at, r);
+        }
+        for (size_t k = 0; k < run->results.n_controls; k++) {
+            const tt_result_scores *c = &run->results.controls[k];
+            csv_place at = {out, run->name, c->role, c->attack};
+            if (!c->failure) csv_line(&at, "auc", c->evaluation.auc.auc, c->evaluation.auc.logit);
         }
     }
     return !out->failed;

@@ -119,11 +119,12 @@ tt_status tt_gain_read(tt_hdf5_reader *h, const char *group, tt_result_scores *r
     return TT_OK;
 }
 
-static void write_control(tt_hdf5_writer *w, const tt_result_scores *r)
+static void write_control(tt_hdf5_writer *w, const tt_result_scores *r, size_t order)
 {
     char group[160], path[200];
     snprintf(group, sizeof group, "/controls/%s", r->attack);
     tt_hdf5_group(w, group);
+    tt_hdf5_set_u64(w, group, "order", order);
     tt_hdf5_set_text(w, group, "control", r->control);
     tt_hdf5_set_text(w, group, "of", r->of ? r->of : "");
     tt_hdf5_set_text(w, group, "role", r->role);
@@ -158,7 +159,7 @@ void tt_controls_write(tt_hdf5_writer *w, const tt_results *r)
     tt_hdf5_group(w, "/controls");
     tt_hdf5_set_text(w, "/controls", "asked", r->controls_off ? "off" : "on");
     for (size_t i = 0; i < r->n_controls; i++)
-        write_control(w, &r->controls[i]);
+        write_control(w, &r->controls[i], i);
 }
 
 static tt_status read_control(tt_hdf5_reader *h, const char *group, tt_result_scores *c, tt_error *err)
@@ -200,11 +201,16 @@ tt_status tt_controls_read(tt_hdf5_reader *h, tt_results *r, tt_error *err)
     if (!r->controls) return tt_fail(err, TT_ERR_MEMORY, "out of memory for controls");
     for (size_t i = 0; i < n && !s; i++) {
         const char *group = tt_arena_printf(r->arena, "/controls/%s", names[i]);
-        r->controls[i] = (tt_result_scores){.attack = names[i]};
-        s = group ? read_control(h, group, &r->controls[i], err)
+        uint64_t order = 0;
+        s = group ? tt_hdf5_attribute_u64(h, group, "order", &order, err)
                   : tt_fail(err, TT_ERR_MEMORY, "out of memory for controls");
-        r->n_controls = i + 1;
+        if (!s && (order >= n || r->controls[order].attack))
+            s = tt_fail(err, TT_ERR_FORMAT, "%s has the order of another", group);
+        if (s) return s;
+        r->controls[order].attack = names[i];
+        s = read_control(h, group, &r->controls[order], err);
     }
+    r->n_controls = s ? 0 : n;
     return s;
 }
 

@@ -112,7 +112,30 @@ static void scores(tt_buf *out, const tt_result_scores *r, const tt_run_info *in
     number(out, "best_accuracy_optimistic", e->best.accuracy);
     tprs(out, e);
     number(out, "tpr_at_1_percent_fpr_as_clid_prints_it", r->tpr_clid_compat);
+    if (r->has_gain) {
+        number(out, "gain_over_blind", r->gain.difference);
+        interval(out, "gain_interval", r->gain.interval);
+        number(out, "gain_p", r->gain.p);
+        number(out, "blind_auc", r->gain.auc_b);
+    }
     if (r->has_inference) inference(out, &r->inference);
+    tt_buf_printf(out, "}");
+}
+
+static void control(tt_buf *out, const tt_result_scores *c)
+{
+    tt_buf_printf(out, "{\"control\": ");
+    tt_json_quote(out, c->control);
+    text(out, "of", c->of ? c->of : "");
+    text(out, "role", c->role);
+    if (c->failure) {
+        text(out, "failure", c->failure);
+    } else {
+        number(out, "auc", c->evaluation.auc.auc);
+        interval(out, "auc_logit", c->evaluation.auc.logit);
+        if (c->has_threshold) number(out, "asr", c->asr.accuracy);
+        text(out, "fitted", c->fitted);
+    }
     tt_buf_printf(out, "}");
 }
 
@@ -137,6 +160,13 @@ bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
         number(out, "p_holm", c->p_holm);
         tt_buf_printf(out, "}");
     }
-    tt_buf_printf(out, "\n  ]\n}\n");
+    tt_buf_printf(out, "\n  ],\n  \"controls\": ");
+    if (r->controls_off) tt_buf_printf(out, "\"off\"");
+    for (size_t i = 0; i < r->n_controls; i++) {
+        tt_buf_printf(out, "%s\n    ", i ? "," : "[");
+        control(out, &r->controls[i]);
+    }
+    if (!r->controls_off) tt_buf_printf(out, r->n_controls ? "\n  ]" : "[]");
+    tt_buf_printf(out, "\n}\n");
     return !out->failed;
 }

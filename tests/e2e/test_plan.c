@@ -52,6 +52,7 @@ static const char head[] =
     "  target: {plugin: toy}\n"
     "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n"
     "  control: {plugin: toy, weight: 0.1}\n"
+    "controls: off\n"
     "members: faces.seen\n"
     "nonmembers: faces.held_out\n"
     "threat_model: {access: grey-box, captions: known}\n"

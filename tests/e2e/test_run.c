@@ -55,6 +55,7 @@ static const char head[] =
     "  target: {plugin: toy}\n"
     "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n"
     "  control: {plugin: toy, weight: 0.1}\n"
+    "controls: off\n"
     "members: faces.seen\n"
     "nonmembers: faces.held_out\n"
     "threat_model: {access: grey-box, captions: known}\n"
@@ -317,7 +318,7 @@ END_TEST
 START_TEST(a_bad_spec_has_exit_code_2_and_names_the_place)
 {
     ck_assert_int_eq(run("  clid: {alpha: 1.4}\n", "", "bad"), 2);
-    has("spec.yaml:14:17: attacks.clid.alpha is 1.4: must be between 0 and 1");
+    has("spec.yaml:15:17: attacks.clid.alpha is 1.4: must be between 0 and 1");
     ck_assert_int_eq(run("  clyd: {}\n", "", "bad"), 2);
     has("clid");
     ck_assert_int_eq(run(both, "members=faces.sen", "bad"), 2);

@@ -57,6 +57,7 @@ static const char head[] =
     "  target: {plugin: toy}\n"
     "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n"
     "  control: {plugin: toy, weight: 0.1}\n"
+    "controls: off\n"
     "members: faces.seen\n"
     "nonmembers: faces.held_out\n"
     "threat_model: {access: grey-box, captions: known}\n"
@@ -448,8 +449,8 @@ START_TEST(the_example_runs_on_the_embedded_models)
                      0);
     has("6 cells, 6 done");
     has("0.9    t450       control    clid");
-    /* clid once on three models, the loss at two timesteps */
-    ck_assert_int_eq(count("example", "store", "measure-"), 9);
+    /* clid once on three models, the loss at two timesteps; images and captions alone */
+    ck_assert_int_eq(count("example", "store", "measure-"), 11);
 }
 END_TEST
 

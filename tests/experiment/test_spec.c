@@ -44,12 +44,52 @@ static const char good[] = "version: 1\n"
                            "  loss: {timesteps: [450]}\n"
                            "  second: {plugin: clid, calibration: split}\n"
                            "  clid:\n"
-                           "device: {backend: reference}\n";
+                           "device: {backend: reference}\n"
+                           "controls: off\n";
 
 static tt_status load(const char *text, const char *const *overrides, size_t n, tt_spec **spec)
 {
     return tt_spec_load(file(text, strlen(text)), overrides, n, &source, spec, &err);
 }
+
+static const char *const control_names[] = {"second-permuted_labels", "clid-permuted_labels", "captions_only",
+                                            "blind"};
+
+START_TEST(controls_are_added_behind_the_attacks_unless_they_are_switched_off)
+{
+    tt_spec *spec;
+    const char *change = "controls=on";
+    tt_ok(load(good, &change, 1, &spec), &err);
+    ck_assert(!spec->controls_off);
+    /* loss has a shadow, too; that it has nothing to fit is for the plan to say */
+    ck_assert_uint_eq(spec->n_attacks, 3 + 1 + sizeof control_names / sizeof *control_names);
+    ck_assert_str_eq(spec->attacks[3].name, "loss-permuted_labels");
+    for (size_t i = 0; i < sizeof control_names / sizeof *control_names; i++)
+        ck_assert_str_eq(spec->attacks[4 + i].name, control_names[i]);
+    ck_assert_int_eq(spec->attacks[5].control, TT_CONTROL_PERMUTED);
+    ck_assert_str_eq(spec->attacks[5].of, "clid");
+    ck_assert_int_eq(spec->attacks[6].calibration, TT_CALIBRATION_CROSS);
+    tt_spec_free(spec);
+    change = "controls={blind: false, permuted_labels: false, fixed_caption: a portrait}";
+    tt_ok(load(good, &change, 1, &spec), &err);
+    ck_assert_uint_eq(spec->n_attacks, 3 + 3 + 1);
+    ck_assert_int_eq(spec->attacks[3].control, TT_CONTROL_FIXED_CAPTION);
+    ck_assert_str_eq(spec->attacks[3].fixed_caption, "a portrait");
+    ck_assert_ptr_nonnull(strstr(spec->resolved, "\"fixed_caption\":\"a portrait\""));
+    tt_spec_free(spec);
+    tt_ok(load(good, NULL, 0, &spec), &err);
+    ck_assert(spec->controls_off);
+    ck_assert_uint_eq(spec->n_attacks, 3);
+    tt_spec_free(spec);
+    change = "controls=maybe";
+    tt_fails(load(good, &change, 1, &spec), TT_ERR_INVALID, "controls must be on, off, or a map", &err);
+    change = "controls={blond: true}";
+    tt_fails(load(good, &change, 1, &spec), TT_ERR_INVALID, "did you mean 'blind'?", &err);
+    change = "controls={fixed_caption: 3}";
+    tt_fails(load(good, &change, 1, &spec), TT_ERR_INVALID, "controls.fixed_caption must be the caption",
+             &err);
+}
+END_TEST
 
 START_TEST(a_spec_is_read_with_its_defaults)
 {
@@ -230,6 +270,7 @@ Suite *tt_test_suite(void)
     Suite *suite = suite_create("spec");
     TCase *tc = tcase_create("spec");
     tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, controls_are_added_behind_the_attacks_unless_they_are_switched_off);
     tcase_add_test(tc, a_spec_is_read_with_its_defaults);
     tcase_add_test(tc, the_resolved_spec_read_again_resolves_to_itself);
     tcase_add_test(tc, overrides_change_and_add_keys_and_are_named_in_errors);

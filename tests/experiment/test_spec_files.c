@@ -72,7 +72,8 @@ static void has_problem(const char *part)
     "attacks:\n"                                                                                             \
     "  loss: {timesteps: [450]}\n"                                                                           \
     "  clid: {alpha: 0.25}\n"                                                                                \
-    "device: {backend: reference}\n"
+    "device: {backend: reference}\n"                                                                         \
+    "controls: off\n"
 
 static const char good[] = "version: 1\n" GOOD;
 
