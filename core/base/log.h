@@ -13,7 +13,9 @@ TT_API void tt_log_set_level(tt_log_level lowest);
 typedef struct tt_progress tt_progress;
 TT_API void tt_progress_set_quiet(bool quiet);
 TT_API tt_progress *tt_progress_start(const char *what, const char *unit,
-                                      uint64_t total);      /* NULL: out of memory */
+                                      uint64_t total); /* NULL: out of memory */
+/* What was done before this process began: in the count, not in the rate. */
+TT_API void tt_progress_resume(tt_progress *p, uint64_t done);
 TT_API void tt_progress_set(tt_progress *p, uint64_t done); /* p may be NULL */
 TT_API void tt_progress_note(tt_progress *p, const char *note);
 TT_API void tt_progress_finish(tt_progress *p);

@@ -17,8 +17,8 @@ static atomic_bool quiet;
 struct tt_progress {
     char *what, *unit;
     char note[64];
-    uint64_t total, done;
-    double start_s, shown_s; /* shown_s: time of the last output */
+    uint64_t total, done, before; /* before: done when it began, which says nothing of the rate */
+    double start_s, shown_s;      /* shown_s: time of the last output */
     bool terminal, drawn;
 };
 
@@ -59,7 +59,7 @@ static void format_duration(double s, char *out, size_t size)
 /* "12/40 images, 3.4/s, 00:08 left" */
 static void format_state(const tt_progress *p, double elapsed, char *out, size_t size)
 {
-    double rate = elapsed > 0 ? (double)p->done / elapsed : 0.0;
+    double rate = elapsed > 0 ? (double)(p->done - p->before) / elapsed : 0.0;
     char time_text[32];
     bool complete = p->done >= p->total;
     double left = rate > 0 ? (double)(p->total - (complete ? p->total : p->done)) / rate : INFINITY;
@@ -124,6 +124,11 @@ tt_progress *tt_progress_start(const char *what, const char *unit, uint64_t tota
     p->terminal = isatty(STDERR_FILENO) == 1;
     p->start_s = p->shown_s = now_s();
     return p;
+}
+
+void tt_progress_resume(tt_progress *p, uint64_t done)
+{
+    if (p) p->before = p->done = done;
 }
 
 void tt_progress_set(tt_progress *p, uint64_t done)

@@ -213,7 +213,7 @@ static tt_status measure(tt_conductor *c, tt_error *err)
     if (m.n_steps == 0) return TT_OK;
     if (m.done) tt_log(TT_LOG_INFO, "resuming: %.0f %% are measured", 100.0 * (double)m.done / (double)total);
     m.progress = tt_progress_start("measuring", "predictions", total);
-    tt_progress_set(m.progress, m.done);
+    tt_progress_resume(m.progress, m.done);
     tt_status s = tt_measure_all(&m, err);
     tt_progress_finish(m.progress);
     return s;

@@ -69,7 +69,7 @@ tt_status tt_sweep_measure(const tt_launch *launch, const char *store, tt_prepar
         run.steps ? gather(store, cells, n, &known->failed, &run, &total, err) : tt_sweep_no_memory(err);
     if (!s && run.n_steps) {
         run.progress = tt_progress_start("measuring", "predictions", total);
-        tt_progress_set(run.progress, run.done);
+        tt_progress_resume(run.progress, run.done);
         s = tt_measure_all(&run, err);
         tt_progress_finish(run.progress);
     }
