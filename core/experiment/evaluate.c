@@ -66,8 +66,9 @@ static tt_status read_record(const char *path, const tt_csv *csv, size_t row, co
     return TT_OK;
 }
 
-static tt_status evaluate_seed(const char *path, const record *r, size_t n, const double *fprs,
-                               const tt_evaluations *all, tt_evaluation *out, tt_error *err)
+static tt_status evaluate_seed(const char *path, const record *r, size_t n,
+                               const tt_evaluate_options *options, const tt_evaluations *all,
+                               tt_evaluation *out, tt_error *err)
 {
     uint64_t seed = (uint64_t)r[0].seed;
     double *scores = tt_alloc_array(n, sizeof *scores);
@@ -77,7 +78,10 @@ static tt_status evaluate_seed(const char *path, const record *r, size_t n, cons
         scores[i] = r[i].score;
         member[i] = r[i].member;
     }
-    if (!s) s = evaluate_at(n, scores, member, fprs, all->n_fprs, all->analytic ? NULL : &seed, out, err);
+    if (!s)
+        s = evaluate_at(n, scores, member, options->fprs, all->n_fprs, all->analytic ? NULL : &seed, out,
+                        err);
+    if (!s && all->sets) s = tt_set_level_compute(n, scores, member, seed, &out->set, err);
     if (s) tt_fail_in(err, "%s: seed %lld", path, (long long)r[0].seed);
     out->seed = r[0].seed;
     tt_free(scores);
@@ -124,8 +128,8 @@ static tt_status over_seeds(tt_evaluations *e, tt_error *err)
     return TT_OK;
 }
 
-static tt_status evaluate_records(const char *path, const record *r, size_t n, const double *fprs,
-                                  tt_evaluations *out, tt_error *err)
+static tt_status evaluate_records(const char *path, const record *r, size_t n,
+                                  const tt_evaluate_options *options, tt_evaluations *out, tt_error *err)
 {
     size_t seeds = 0;
     for (size_t i = 0; i < n; i++)
@@ -136,7 +140,7 @@ static tt_status evaluate_records(const char *path, const record *r, size_t n, c
         size_t end = i;
         while (end < n && r[end].seed == r[i].seed)
             end++;
-        tt_status s = evaluate_seed(path, r + i, end - i, fprs, out, &out->of_seed[out->n], err);
+        tt_status s = evaluate_seed(path, r + i, end - i, options, out, &out->of_seed[out->n], err);
         if (s) return s;
         out->n++;
         i = end;
@@ -146,15 +150,23 @@ static tt_status evaluate_records(const char *path, const record *r, size_t n, c
 
 tt_status tt_evaluate_csv(const char *path, tt_evaluations *out, tt_error *err)
 {
-    return tt_evaluate_csv_at(path, default_fprs, TT_EVALUATE_FPRS, false, out, err);
+    const tt_evaluate_options options = tt_evaluate_defaults();
+    return tt_evaluate_csv_with(path, &options, out, err);
 }
 
-tt_status tt_evaluate_csv_at(const char *path, const double *fprs, size_t n_fprs, bool analytic,
-                             tt_evaluations *out, tt_error *err)
+tt_evaluate_options tt_evaluate_defaults(void)
 {
-    *out = (tt_evaluations){.n_fprs = n_fprs, .analytic = analytic};
-    if (n_fprs > TT_EVALUATE_FPRS_MAX)
-        return tt_fail(err, TT_ERR_INVALID, "%zu FPRs: at most %d", n_fprs, TT_EVALUATE_FPRS_MAX);
+    tt_evaluate_options options = {.n_fprs = TT_EVALUATE_FPRS};
+    memcpy(options.fprs, default_fprs, sizeof default_fprs);
+    return options;
+}
+
+tt_status tt_evaluate_csv_with(const char *path, const tt_evaluate_options *options, tt_evaluations *out,
+                               tt_error *err)
+{
+    *out = (tt_evaluations){.n_fprs = options->n_fprs, .analytic = options->analytic, .sets = options->sets};
+    if (options->n_fprs > TT_EVALUATE_FPRS_MAX)
+        return tt_fail(err, TT_ERR_INVALID, "%zu FPRs: at most %d", options->n_fprs, TT_EVALUATE_FPRS_MAX);
     tt_csv csv;
     tt_status s = tt_csv_read(path, &csv, err);
     if (s) return s;
@@ -172,7 +184,7 @@ tt_status tt_evaluate_csv_at(const char *path, const double *fprs, size_t n_fprs
         s = read_record(path, &csv, i, column, &records[i], err);
     if (!s) {
         qsort(records, csv.n_rows, sizeof *records, by_seed);
-        s = evaluate_records(path, records, csv.n_rows, fprs, out, err);
+        s = evaluate_records(path, records, csv.n_rows, options, out, err);
     }
     tt_free(records);
     tt_csv_free(&csv);
@@ -256,6 +268,18 @@ static void text_unresolvable(const tt_evaluations *e, tt_buf *out)
         }
 }
 
+static void text_sets(const tt_evaluations *e, tt_buf *out)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        const tt_evaluation *v = &e->of_seed[i];
+        tt_buf_printf(out, "seed %lld, the members as a set:\n", (long long)v->seed);
+        if (v->set.has_test)
+            tt_set_level_text(&v->set, "  ", out);
+        else
+            tt_buf_printf(out, "  not resolvable: at least 2 members and 2 non-members are needed\n");
+    }
+}
+
 bool tt_evaluations_text(const tt_evaluations *e, tt_buf *out)
 {
     tt_buf_printf(out, "%-6s %13s", "seed", "members/non");
@@ -267,6 +291,7 @@ bool tt_evaluations_text(const tt_evaluations *e, tt_buf *out)
         text_row(&e->of_seed[i], e->n_fprs, out);
     if (e->n > 1) text_means(e, out);
     text_unresolvable(e, out);
+    if (e->sets) text_sets(e, out);
     tt_buf_printf(
         out,
         "AUC intervals: DeLong, logit scale. TPR: largest whose FPR does not exceed the target; intervals: "
@@ -292,7 +317,7 @@ static void json_interval(const char *key, tt_interval i, tt_buf *out)
     tt_buf_printf(out, "]");
 }
 
-static void json_seed(const tt_evaluation *v, size_t n_fprs, tt_buf *out)
+static void json_seed(const tt_evaluation *v, size_t n_fprs, bool sets, tt_buf *out)
 {
     tt_buf_printf(out,
                   "    {\"seed\": %lld, \"members\": %zu, \"nonmembers\": %zu, \"auc\": ", (long long)v->seed,
@@ -313,6 +338,7 @@ static void json_seed(const tt_evaluation *v, size_t n_fprs, tt_buf *out)
     tt_buf_printf(out, "], \"best_accuracy\": ");
     json_number(v->best.accuracy, out);
     json_interval("best_accuracy_interval", v->best.interval, out);
+    if (sets) tt_set_level_json(&v->set, out);
     tt_buf_printf(out, "}");
 }
 
@@ -332,7 +358,7 @@ bool tt_evaluations_json(const tt_evaluations *e, tt_buf *out)
 {
     tt_buf_printf(out, "{\n  \"seeds\": [\n");
     for (size_t i = 0; i < e->n; i++) {
-        json_seed(&e->of_seed[i], e->n_fprs, out);
+        json_seed(&e->of_seed[i], e->n_fprs, e->sets, out);
         tt_buf_printf(out, "%s\n", i + 1 < e->n ? "," : "");
     }
     tt_buf_printf(out, "  ],\n  \"over_seeds\": {\"n\": %zu, ", e->n);

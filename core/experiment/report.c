@@ -127,12 +127,12 @@ static void detail_row(tt_table_builder *b, const tt_report_run *run, const tt_r
         tt_table_number(b, f->partial[k].standardised, f->partial[k].interval);
     for (size_t k = 0; k < TT_PRECISIONS; k++)
         tt_table_number(b, f->precision[k].precision, f->precision[k].interval);
-    if (f->has_set)
-        tt_table_put(b, f->set.welch_p, "%.2g", f->set.welch_p);
+    if (f->set.has_test)
+        tt_table_put(b, f->set.test.welch_p, "%.2g", f->set.test.welch_p);
     else
         tt_table_put(b, NAN, "not resolvable");
     for (size_t k = 0; k < TT_SET_SIZES; k++)
-        if (f->power[k].size == 10) tt_table_put(b, f->power[k].welch, "%.2f", f->power[k].welch);
+        if (f->set.power[k].size == 10) tt_table_put(b, f->set.power[k].welch, "%.2f", f->set.power[k].welch);
 }
 
 static void variant_row(tt_table_builder *b, const tt_report_run *run, const tt_result_scores *r)

@@ -198,11 +198,11 @@ static void csv_inference(const csv_place *at, const tt_inference *f)
         snprintf(metric, sizeof metric, "precision_1_to_%g", f->precision[k].odds);
         csv_line(at, metric, f->precision[k].precision, f->precision[k].interval);
     }
-    csv_line(at, "set_welch_p", f->has_set ? f->set.welch_p : NAN, none);
-    csv_line(at, "set_mann_whitney_p", f->has_set ? f->set.mann_whitney_p : NAN, none);
+    csv_line(at, "set_welch_p", f->set.has_test ? f->set.test.welch_p : NAN, none);
+    csv_line(at, "set_mann_whitney_p", f->set.has_test ? f->set.test.mann_whitney_p : NAN, none);
     for (size_t k = 0; k < TT_SET_SIZES; k++) {
-        snprintf(metric, sizeof metric, "set_power_welch_%zu", f->power[k].size);
-        csv_line(at, metric, f->power[k].welch, none);
+        snprintf(metric, sizeof metric, "set_power_welch_%zu", f->set.power[k].size);
+        csv_line(at, metric, f->set.power[k].welch, none);
     }
     const tt_stat_variant *variants;
     size_t known = tt_stat_variants(&variants);

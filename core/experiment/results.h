@@ -31,7 +31,7 @@ typedef struct tt_result_features {
     size_t n_bad; /* rows with a feature that is not a finite number, which nothing was scored from */
 } tt_result_features;
 
-enum { TT_PARTIAL_AUCS = 2, TT_PRECISIONS = 3, TT_SET_SIZES = 6, TT_VARIANTS_MAX = 16 };
+enum { TT_PARTIAL_AUCS = 2, TT_PRECISIONS = 3, TT_VARIANTS_MAX = 16 };
 
 /* What else scores tell (docs/statistics.md). */
 typedef struct tt_inference {
@@ -39,9 +39,7 @@ typedef struct tt_inference {
     tt_partial_auc partial[TT_PARTIAL_AUCS]; /* up to FPR 10 and 1 % */
     tt_precision precision[TT_PRECISIONS];   /* 1, 10, 100 non-members to a member, at the fitted threshold;
                                                 else   NaN */
-    bool has_set;                            /* false: a class has fewer than 2 */
-    tt_set_test set;                         /* members, as a set, against the non-members */
-    tt_set_power power[TT_SET_SIZES];        /* sets of 5 to 200, at the 5 % level */
+    tt_set_level set;                        /* members, as a set, against the non-members */
     double variants[TT_VARIANTS_MAX];        /* in the order of tt_stat_variants */
     size_t n_variants;
 } tt_inference;

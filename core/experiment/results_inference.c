@@ -31,20 +31,20 @@ void tt_inference_write(tt_hdf5_writer *w, const tt_inference *f, const char *gr
     }
     write_table(w, group, "precision", TT_PRECISIONS, 4, &precision[0][0]);
     for (size_t k = 0; k < TT_SET_SIZES; k++) {
-        const tt_set_power *p = &f->power[k];
+        const tt_set_power *p = &f->set.power[k];
         const double row[5] = {(double)p->size, p->welch, p->mann_whitney, p->false_welch,
                                p->false_mann_whitney};
         memcpy(power[k], row, sizeof row);
     }
     write_table(w, group, "set_power", TT_SET_SIZES, 5, &power[0][0]);
-    tt_hdf5_set_u64(w, group, "has_set", f->has_set);
-    if (f->has_set) {
-        tt_hdf5_set_f64(w, group, "set_welch_t", f->set.welch_t);
-        tt_hdf5_set_f64(w, group, "set_welch_df", f->set.welch_df);
-        tt_hdf5_set_f64(w, group, "set_welch_p", f->set.welch_p);
-        tt_hdf5_set_f64(w, group, "set_mann_whitney_u", f->set.mann_whitney_u);
-        tt_hdf5_set_f64(w, group, "set_mann_whitney_z", f->set.mann_whitney_z);
-        tt_hdf5_set_f64(w, group, "set_mann_whitney_p", f->set.mann_whitney_p);
+    tt_hdf5_set_u64(w, group, "has_set", f->set.has_test);
+    if (f->set.has_test) {
+        tt_hdf5_set_f64(w, group, "set_welch_t", f->set.test.welch_t);
+        tt_hdf5_set_f64(w, group, "set_welch_df", f->set.test.welch_df);
+        tt_hdf5_set_f64(w, group, "set_welch_p", f->set.test.welch_p);
+        tt_hdf5_set_f64(w, group, "set_mann_whitney_u", f->set.test.mann_whitney_u);
+        tt_hdf5_set_f64(w, group, "set_mann_whitney_z", f->set.test.mann_whitney_z);
+        tt_hdf5_set_f64(w, group, "set_mann_whitney_p", f->set.test.mann_whitney_p);
     }
     char path[200];
     snprintf(path, sizeof path, "%s/variants", group);
@@ -106,20 +106,20 @@ static tt_status read_sets(tt_hdf5_reader *h, const char *group, tt_inference *f
     const struct {
         const char *name;
         double *value;
-    } attributes[] = {{"set_welch_t", &f->set.welch_t},
-                      {"set_welch_df", &f->set.welch_df},
-                      {"set_welch_p", &f->set.welch_p},
-                      {"set_mann_whitney_u", &f->set.mann_whitney_u},
-                      {"set_mann_whitney_z", &f->set.mann_whitney_z},
-                      {"set_mann_whitney_p", &f->set.mann_whitney_p}};
+    } attributes[] = {{"set_welch_t", &f->set.test.welch_t},
+                      {"set_welch_df", &f->set.test.welch_df},
+                      {"set_welch_p", &f->set.test.welch_p},
+                      {"set_mann_whitney_u", &f->set.test.mann_whitney_u},
+                      {"set_mann_whitney_z", &f->set.test.mann_whitney_z},
+                      {"set_mann_whitney_p", &f->set.test.mann_whitney_p}};
     const double *v;
     uint64_t has = 0;
     tt_status s = read_table(h, group, "set_power", TT_SET_SIZES, 5, &v, err);
     for (size_t k = 0; k < TT_SET_SIZES && !s; k++, v += 5)
-        f->power[k] = (tt_set_power){(size_t)v[0], v[1], v[2], v[3], v[4]};
+        f->set.power[k] = (tt_set_power){(size_t)v[0], v[1], v[2], v[3], v[4]};
     if (!s) s = tt_hdf5_attribute_u64(h, group, "has_set", &has, err);
-    f->has_set = has != 0;
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes && !s && f->has_set; i++)
+    f->set.has_test = has != 0;
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes && !s && f->set.has_test; i++)
         s = tt_hdf5_attribute_f64(h, group, attributes[i].name, attributes[i].value, err);
     return s;
 }

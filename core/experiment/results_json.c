@@ -62,20 +62,8 @@ static void inference(tt_buf *out, const tt_inference *f)
         tt_buf_printf(out, "}");
     }
     tt_buf_printf(out, "]");
-    if (f->has_set) {
-        number(out, "set_welch_p", f->set.welch_p);
-        number(out, "set_mann_whitney_p", f->set.mann_whitney_p);
-    }
-    tt_buf_printf(out, ", \"set_power\": [");
-    for (size_t k = 0; k < TT_SET_SIZES; k++) {
-        tt_buf_printf(out, "%s{\"size\": %zu", k ? ", " : "", f->power[k].size);
-        number(out, "welch", f->power[k].welch);
-        number(out, "mann_whitney", f->power[k].mann_whitney);
-        number(out, "false_welch", f->power[k].false_welch);
-        number(out, "false_mann_whitney", f->power[k].false_mann_whitney);
-        tt_buf_printf(out, "}");
-    }
-    tt_buf_printf(out, "], \"variants\": {\"as\": \"papers' scripts take them\"");
+    tt_set_level_json(&f->set, out);
+    tt_buf_printf(out, ", \"variants\": {\"as\": \"papers' scripts take them\"");
     for (size_t k = 0; k < f->n_variants && k < known; k++)
         number(out, variants[k].name, f->variants[k]);
     tt_buf_printf(out, "}");

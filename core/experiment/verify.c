@@ -51,8 +51,8 @@ static void compare_inference(agreement *a, const tt_inference *x, const tt_infe
     }
     for (size_t k = 0; k < TT_PRECISIONS; k++)
         compare(a, x->precision[k].precision, y->precision[k].precision);
-    compare(a, x->set.welch_p, y->set.welch_p);
-    compare(a, x->set.mann_whitney_p, y->set.mann_whitney_p);
+    compare(a, x->set.test.welch_p, y->set.test.welch_p);
+    compare(a, x->set.test.mann_whitney_p, y->set.test.mann_whitney_p);
     for (size_t k = 0; k < x->n_variants && k < y->n_variants; k++)
         compare(a, x->variants[k], y->variants[k]);
 }

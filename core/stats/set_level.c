@@ -170,3 +170,27 @@ tt_status tt_set_power_compute(size_t n, const double *scores, const uint8_t *me
     tt_free(work);
     return s;
 }
+
+/* ---- both, of labelled scores ---- */
+
+tt_status tt_set_level_compute(size_t n, const double *scores, const uint8_t *member, uint64_t seed,
+                               tt_set_level *out, tt_error *err)
+{
+    static const size_t sizes[TT_SET_SIZES] = {5, 10, 20, 50, 100, 200};
+    size_t members = 0, at[2] = {0, 0};
+    for (size_t i = 0; i < n; i++)
+        members += member[i];
+    out->has_test = members > 1 && n - members > 1;
+    for (size_t k = 0; k < TT_SET_SIZES; k++)
+        out->power[k] = (tt_set_power){sizes[k], NAN, NAN, NAN, NAN};
+    if (!out->has_test) return TT_OK;
+    double *of[2] = {tt_alloc_array(n - members, sizeof(double)), tt_alloc_array(members, sizeof(double))};
+    tt_status s = of[0] && of[1] ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for %zu scores", n);
+    for (size_t i = 0; i < n && !s; i++)
+        of[member[i]][at[member[i]]++] = scores[i];
+    if (!s) s = tt_set_test_compute(members, of[1], n - members, of[0], &out->test, err);
+    if (!s) s = tt_set_power_compute(n, scores, member, sizes, TT_SET_SIZES, 0.05, seed, out->power, err);
+    tt_free(of[0]);
+    tt_free(of[1]);
+    return s;
+}

@@ -175,6 +175,17 @@ TT_API tt_status tt_set_power_compute(size_t n, const double *scores, const uint
                                       const size_t *sizes, size_t n_sizes, double alpha, uint64_t seed,
                                       tt_set_power *out, tt_error *err);
 
+enum { TT_SET_SIZES = 6 }; /* 5, 10, 20, 50, 100, 200 */
+
+/* The members as a set against the non-members, and the power of smaller sets at the 5 % level. */
+typedef struct tt_set_level {
+    bool has_test;    /* false: a class has fewer than 2 */
+    tt_set_test test; /* undefined without has_test */
+    tt_set_power power[TT_SET_SIZES];
+} tt_set_level;
+TT_API tt_status tt_set_level_compute(size_t n, const double *scores, const uint8_t *member, uint64_t seed,
+                                      tt_set_level *out, tt_error *err);
+
 /* ---- the papers' own definitions ---- */
 
 /* Beside ours, labelled; never in place of ours. */

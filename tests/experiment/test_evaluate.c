@@ -184,6 +184,32 @@ START_TEST(the_json_output_is_json)
 }
 END_TEST
 
+START_TEST(members_are_judged_as_a_set_where_that_is_asked)
+{
+    char arguments[600];
+    /* Welch: means 0.75 and 0.3, variances 0.045 and 0.08: t 0.45/0.25 = 1.8 */
+    snprintf(arguments, sizeof arguments, "evaluate --json --set %s", write_csv(two_seeds));
+    ck_assert_int_eq(run(arguments), 0);
+    tt_arena *arena = tt_arena_create(0);
+    tt_node *root;
+    tt_error err = {0};
+    const char *text = output();
+    tt_ok(tt_json_parse(arena, "out", text, strlen(text), &root, &err), &err);
+    const tt_node *seed = tt_node_get(root, "seeds")->children, *p = tt_node_get(seed, "set_welch_p");
+    ck_assert_ptr_nonnull(p);
+    double df = 0.0625 * 0.0625 / (0.0225 * 0.0225 + 0.04 * 0.04);
+    ck_assert_double_eq_tol(strtod(p->text, NULL), tt_student_upper(1.8, df), 1e-12);
+    ck_assert_uint_eq(tt_node_get(seed, "set_power")->n_children, TT_SET_SIZES);
+    tt_arena_destroy(arena);
+    snprintf(arguments, sizeof arguments, "evaluate %s --set", write_csv("label,score\n1,0.9\n0,0.1\n"));
+    ck_assert_int_eq(run(arguments), 0);
+    ck_assert_ptr_nonnull(strstr(output(), "not resolvable: at least 2 members and 2 non-members"));
+    snprintf(arguments, sizeof arguments, "evaluate %s", write_csv(two_seeds));
+    ck_assert_int_eq(run(arguments), 0);
+    ck_assert_ptr_null(strstr(output(), "as a set"));
+}
+END_TEST
+
 START_TEST(bad_rates_are_refused)
 {
     const char *path = write_csv(two_seeds);
@@ -230,6 +256,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, the_program_prints_a_table_and_exit_codes);
     tcase_add_test(tc, the_table_is_aligned_and_says_what_cannot_be_resolved);
     tcase_add_test(tc, the_json_output_is_json);
+    tcase_add_test(tc, members_are_judged_as_a_set_where_that_is_asked);
     tcase_add_test(tc, bad_rates_are_refused);
     tcase_add_test(tc, a_large_file_is_no_trouble);
     suite_add_tcase(suite, tc);
