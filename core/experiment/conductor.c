@@ -3,6 +3,7 @@
 #include "experiment/measure.h"
 #include "experiment/prepare.h"
 #include "experiment/published.h"
+#include "experiment/near_duplicates.h"
 #include "experiment/results_controls.h"
 #include "experiment/score_stored.h"
 #include "formats/json.h"
@@ -366,6 +367,9 @@ static tt_status score_all(tt_conductor *c, size_t *failures, tt_error *err)
         *failures += one->failure && !control; /* that there is no control is said in its place */
     }
     tt_status s = tt_controls_gains(r, err);
+    if (!s)
+        s = tt_near_duplicates_find(&c->p.samples, c->spec->near_duplicates, c->arena, &r->near_duplicates,
+                                    err);
     return s ? s : tt_results_compare(r, err);
 }
 

@@ -80,9 +80,42 @@ static void gains(tt_table_builder *b)
     tt_table_end(b, false, 0, 0);
 }
 
+static void near_duplicates(tt_table_builder *b)
+{
+    static const char *const columns[] = {"image", "looks like", "bits of 256"};
+    size_t rows = 0;
+    for (size_t i = 0; i < b->report->n_runs; i++)
+        rows += b->report->runs[i].results.near_duplicates.n_listed + 1;
+    tt_table_begin(
+        b, "near-duplicates", "near duplicates across sets",
+        "Images of two sets that look alike without being equal, the closest first: the same picture "
+        "on both sides of the question blurs its answer.",
+        columns, 3, rows);
+    for (size_t i = 0; i < b->report->n_runs && !b->failed; i++) {
+        const tt_report_run *run = &b->report->runs[i];
+        const tt_near_duplicates *n = &run->results.near_duplicates;
+        if (n->within && n->n == 0) {
+            tt_table_row(b, run);
+            tt_table_put(b, NAN, "none");
+            tt_table_put(b, NAN, "–");
+            tt_table_put(b, NAN, "above %u", n->within);
+        }
+        for (size_t k = 0; k < n->n_listed; k++) {
+            const tt_result_sample *x = &run->results.samples[n->pairs[k].a];
+            const tt_result_sample *y = &run->results.samples[n->pairs[k].b];
+            tt_table_row(b, run);
+            tt_table_put(b, NAN, "%s %s", x->data, x->id);
+            tt_table_put(b, NAN, "%s %s", y->data, y->id);
+            tt_table_put(b, n->pairs[k].distance, "%u", n->pairs[k].distance);
+        }
+    }
+    tt_table_end(b, false, 0, 0);
+}
+
 void tt_report_controls(tt_table_builder *b, const char *role)
 {
     if (strcmp(role, "target") != 0) return;
     gains(b);
     if (!b->failed) controls(b);
+    if (!b->failed) near_duplicates(b);
 }

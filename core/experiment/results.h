@@ -103,6 +103,18 @@ typedef struct tt_result_comparison {
     double p_holm; /* over all comparisons of this role */
 } tt_result_comparison;
 
+/* Two samples that look alike: indices into samples, and bits of 256 in which their looks differ. */
+typedef struct tt_near_pair {
+    uint32_t a, b, distance;
+} tt_near_pair;
+enum { TT_NEAR_PAIRS_MAX = 100 };
+typedef struct tt_near_duplicates {
+    uint32_t within;     /* bits; 0: not searched */
+    uint64_t n;          /* pairs */
+    tt_near_pair *pairs; /* the closest, in order */
+    size_t n_listed;
+} tt_near_duplicates;
+
 typedef struct tt_results {
     const char *spec;    /* resolved, canonical JSON */
     const char *version; /* of telltale */
@@ -121,6 +133,7 @@ typedef struct tt_results {
     tt_result_comparison *comparisons;
     size_t n_comparisons;
     tt_published published;
+    tt_near_duplicates near_duplicates;
     tt_arena *arena; /* of results that were read; else NULL */
 } tt_results;
 

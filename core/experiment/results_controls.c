@@ -1,4 +1,5 @@
 #include "experiment/results_controls.h"
+#include "experiment/near_duplicates.h"
 #include "stats/cross.h"
 
 #include <math.h>
@@ -245,9 +246,10 @@ void tt_controls_table(const tt_results *r, const char *role, tt_buf *out)
 {
     if (strcmp(role, "target") != 0) return;
     if (r->controls_off) tt_buf_printf(out, "  controls: off, as the spec asks\n");
-    if (r->n_controls) tt_buf_printf(out, "  controls\n");
+    if (r->n_controls || r->near_duplicates.within) tt_buf_printf(out, "  controls\n");
     for (size_t i = 0; i < r->n_controls; i++)
         if (strcmp(r->controls[i].role, role) == 0) control_line(&r->controls[i], out);
+    tt_near_duplicates_text(r, out);
     bool any = false;
     for (size_t i = 0; i < r->n_scores; i++) {
         const tt_result_scores *a = &r->scores[i];

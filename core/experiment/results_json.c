@@ -127,6 +127,30 @@ static void control(tt_buf *out, const tt_result_scores *c)
     tt_buf_printf(out, "}");
 }
 
+static void near_duplicates(tt_buf *out, const tt_results *r)
+{
+    const tt_near_duplicates *n = &r->near_duplicates;
+    tt_buf_printf(out, ",\n  \"near_duplicates\": ");
+    if (n->within == 0) {
+        tt_buf_printf(out, "\"not searched\"");
+        return;
+    }
+    tt_buf_printf(out, "{\"within\": %u, \"pairs\": %llu, \"closest\": [", n->within,
+                  (unsigned long long)n->n);
+    for (size_t i = 0; i < n->n_listed; i++) {
+        const tt_result_sample *pair[2] = {&r->samples[n->pairs[i].a], &r->samples[n->pairs[i].b]};
+        tt_buf_printf(out, "%s\n    {\"images\": [", i ? "," : "");
+        for (int k = 0; k < 2; k++) {
+            tt_buf_printf(out, "%s{\"data\": ", k ? ", " : "");
+            tt_json_quote(out, pair[k]->data);
+            text(out, "id", pair[k]->id);
+            tt_buf_printf(out, "}");
+        }
+        tt_buf_printf(out, "], \"distance\": %u}", n->pairs[i].distance);
+    }
+    tt_buf_printf(out, "]}");
+}
+
 bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
 {
     tt_buf_printf(out, "{\n  \"scores\": [");
@@ -155,6 +179,7 @@ bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
         control(out, &r->controls[i]);
     }
     if (!r->controls_off) tt_buf_printf(out, r->n_controls ? "\n  ]" : "[]");
+    near_duplicates(out, r);
     tt_buf_printf(out, "\n}\n");
     return !out->failed;
 }

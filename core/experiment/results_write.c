@@ -1,4 +1,5 @@
 /* Results as HDF5: docs/results-format.md describes what is written here. */
+#include "experiment/near_duplicates.h"
 #include "experiment/results_controls.h"
 #include "experiment/results_inference.h"
 
@@ -227,6 +228,7 @@ tt_status tt_results_write(const tt_results *r, const char *path, tt_error *err)
         write_scores(w, &r->scores[i], i);
     write_comparisons(w, r);
     tt_controls_write(w, r);
+    tt_near_duplicates_write(w, &r->near_duplicates);
     tt_status written = tt_hdf5_write(w, path, err);
     return s ? tt_fail(err, s, "%s", why.message) : written;
 }

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#define MANIFEST_FORM 2u /* of a manifest's lines: older ones are built anew */
+
 static tt_status no_memory(tt_error *err)
 {
     return tt_fail(err, TT_ERR_MEMORY, "out of memory for the samples");
@@ -63,6 +65,7 @@ char *tt_samples_manifest_dir(const tt_spec *spec, const tt_spec_data *data, con
 {
     tt_buf text = {0};
     put_request(&text, spec, data, "");
+    tt_put_u32(&text, MANIFEST_FORM);
     tt_put_u32(&text, data->plugin.info->revision);
     for (size_t t = 0; t < data->n_transforms; t++)
         tt_put_u32(&text, data->transforms[t].info->revision);

@@ -111,6 +111,7 @@ typedef struct tt_spec {
     bool captions_known; /* threat_model.captions: known (default) | unknown */
     tt_spec_attack *attacks; /* the spec's, then controls */
     size_t n_attacks;
+    uint32_t near_duplicates; /* bits of 256 within which images of two sets look alike; 0: not searched */
     bool controls_off;        /* asked for */
     tt_spec_plugin backend;   /* device.backend, default cpu */
     int threads;              /* device.threads; 0 (default): all processors */

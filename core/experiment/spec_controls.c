@@ -2,6 +2,7 @@
  * success after them is worth something. */
 #include "experiment/spec_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const names[] = {"", "blind", "captions_only", "permuted_labels", "fixed_caption"};
@@ -13,6 +14,7 @@ const char *tt_control_name(tt_control control)
 
 typedef struct wanted {
     bool blind, captions_only, permuted_labels;
+    int64_t near_duplicates;
     const char *fixed_caption; /* NULL: none */
 } wanted;
 
@@ -20,7 +22,9 @@ typedef struct wanted {
 static tt_status read_wanted(const tt_spec_reader *r, wanted *w, bool *off)
 {
     const tt_node *node = tt_node_get(r->root, "controls");
-    *w = (wanted){true, true, true, NULL};
+    *w = (wanted){true, true, true, 0, NULL};
+    w->near_duplicates =
+        strtoll(tt_spec_key_of(&tt_spec_table_controls, "near_duplicates")->default_value, NULL, 10);
     *off = false;
     if (!node || node->kind == TT_NODE_NULL) return TT_OK;
     bool is_on = (node->kind == TT_NODE_BOOL && node->value.boolean) ||
@@ -37,6 +41,7 @@ static tt_status read_wanted(const tt_spec_reader *r, wanted *w, bool *off)
     if (!s) s = tt_spec_bool(&map, "blind", &w->blind);
     if (!s) s = tt_spec_bool(&map, "captions_only", &w->captions_only);
     if (!s) s = tt_spec_bool(&map, "permuted_labels", &w->permuted_labels);
+    if (!s) s = tt_spec_integer(&map, "near_duplicates", &w->near_duplicates);
     const tt_node *caption = tt_node_get(node, "fixed_caption");
     if (s || !caption || caption->kind == TT_NODE_NULL) return s;
     if (caption->kind != TT_NODE_STRING || !caption->text[0])
@@ -112,6 +117,7 @@ static tt_status resolve(const tt_spec_reader *r, const wanted *w, bool off)
     tt_status s = tt_spec_resolve(r, made, "blind", tt_made_bool(arena, w->blind));
     if (!s) s = tt_spec_resolve(r, made, "captions_only", tt_made_bool(arena, w->captions_only));
     if (!s) s = tt_spec_resolve(r, made, "permuted_labels", tt_made_bool(arena, w->permuted_labels));
+    if (!s) s = tt_spec_resolve(r, made, "near_duplicates", tt_made_integer(arena, w->near_duplicates));
     if (!s && w->fixed_caption)
         s = tt_spec_resolve(r, made, "fixed_caption", tt_made_text(arena, w->fixed_caption));
     return s ? s : tt_spec_resolve(r, r->resolved, "controls", made);
@@ -122,6 +128,7 @@ tt_status tt_spec_add_controls(const tt_spec_reader *r)
     tt_spec *spec = r->spec;
     wanted w;
     tt_status s = read_wanted(r, &w, &spec->controls_off);
+    spec->near_duplicates = (uint32_t)w.near_duplicates;
     if (!s) s = resolve(r, &w, spec->controls_off);
     if (s || r->problems->n) return s; /* attacks may be unfinished */
     size_t own = spec->n_attacks;

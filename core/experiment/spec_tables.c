@@ -113,6 +113,8 @@ static const tt_spec_key controls[] = {
     {"captions_only", TT_KEY_BOOL, "true", 0, 0, NULL, false, "a classifier of the captions alone"},
     {"permuted_labels", TT_KEY_BOOL, "true", 0, 0, NULL, false,
      "each attack that is fitted, fitted again on permuted labels"},
+    {"near_duplicates", TT_KEY_INT, "16", 0, 64, NULL, false,
+     "images of two sets that look alike within this many of 256 bits are listed; 0: not searched"},
     {"fixed_caption", TT_KEY_TEXT, NULL, 0, 0, NULL, false,
      "each attack that reads captions, measured again with this one for every image"},
 };

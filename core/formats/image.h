@@ -67,4 +67,18 @@ TT_API tt_status tt_pixels_center_crop(const tt_pixels *in, uint32_t width, uint
 TT_API void tt_pixels_to_chw(const tt_pixels *in, float *chw);
 TT_API void tt_pixels_from_chw(const float *chw, tt_pixels *out);
 
+/* ---- what it looks like ---- */
+
+/* For each of 16 rows and 16 columns of cells: is the next cell to the right brighter? Recompression,
+ * resizing and brightness change few of these bits. */
+typedef struct tt_image_look {
+    uint64_t bits[4];
+} tt_image_look;
+TT_API tt_image_look tt_image_look_of(const tt_pixels *image);
+/* 64 hexadecimal digits, and back; false: not these. */
+TT_API void tt_image_look_hex(const tt_image_look *look, char hex[65]);
+TT_API bool tt_image_look_from_hex(const char *hex, tt_image_look *look);
+/* Bits that differ, 0 to 256. */
+TT_API uint32_t tt_image_look_distance(const tt_image_look *a, const tt_image_look *b);
+
 #endif

@@ -18,6 +18,7 @@ typedef struct line {
     uint32_t width, height;
     int orientation;
     tt_digest digest;
+    tt_image_look look;
 } line;
 
 typedef struct builder {
@@ -132,6 +133,7 @@ static tt_status fill_from_pixels(builder *b, const tt_item *item, line *l, tt_e
         l->width = pixels.width;
         l->height = pixels.height;
         l->digest = tt_image_digest(&pixels);
+        l->look = tt_image_look_of(&pixels);
         if (item->path && !changed) {
             char *real = realpath(item->path, NULL);
             l->path = keep(b, real);
@@ -156,6 +158,7 @@ static tt_status fill_from_known(builder *b, const tt_known_file *known, const c
     l->height = known->height;
     l->orientation = known->orientation;
     l->digest = known->digest;
+    l->look = known->look;
     l->path = keep(b, real);
     return l->path ? transform(b, l->id, &none, &l->caption, &changed, err) : no_memory(err);
 }
@@ -173,6 +176,7 @@ static tt_status fill_from_file(builder *b, const tt_item *item, line *l, tt_err
         look.height = l->height;
         look.orientation = l->orientation;
         look.digest = l->digest;
+        look.look = l->look;
         if (!tt_known_files_add(b->files, real, &look)) s = no_memory(err);
     }
     free(real);
@@ -308,8 +312,12 @@ static tt_status write_manifest(const builder *b, tt_error *err)
         tt_json_quote(&out, l->split);
         write_text(&out, "id", l->id);
         write_text(&out, "path", l->path);
-        tt_buf_printf(&out, ", \"width\": %u, \"height\": %u, \"orientation\": %d, \"sha256\": \"%s\"",
-                      l->width, l->height, l->orientation, hex);
+        char look[65];
+        tt_image_look_hex(&l->look, look);
+        tt_buf_printf(
+            &out,
+            ", \"width\": %u, \"height\": %u, \"orientation\": %d, \"sha256\": \"%s\", \"look\": \"%s\"",
+            l->width, l->height, l->orientation, hex, look);
         write_text(&out, "caption", l->caption);
         write_text(&out, "identity", l->identity);
         write_text(&out, "extra", l->extra);
@@ -409,9 +417,10 @@ static tt_status read_line(tt_manifest *m, const char *path, size_t number, cons
     item->extra = text_of(map, "extra");
     int64_t width = integer_of(map, "width"), height = integer_of(map, "height");
     item->exif_orientation = (int)integer_of(map, "orientation");
-    const char *hex = text_of(map, "sha256");
+    const char *hex = text_of(map, "sha256"), *look = text_of(map, "look");
     if (!item->split || !item->id || !item->path || width < 1 || height < 1 || width > INT32_MAX ||
-        height > INT32_MAX || !hex || !digest_from_hex(hex, &item->digest))
+        height > INT32_MAX || !hex || !digest_from_hex(hex, &item->digest) || !look ||
+        !tt_image_look_from_hex(look, &item->look))
         return tt_fail(err, TT_ERR_FORMAT,
                        "%s:%zu: not a line of a manifest; remove the file to build it anew", path, number);
     item->width = (uint32_t)width;

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "formats/image.h"
 #include "telltale/plugin.h"
 
 typedef struct tt_manifest_options {
@@ -26,6 +27,7 @@ typedef struct tt_manifest_item {
     uint32_t width, height;
     int exif_orientation;
     tt_digest digest;
+    tt_image_look look;
 } tt_manifest_item;
 
 typedef struct tt_manifest {

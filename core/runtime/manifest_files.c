@@ -10,7 +10,7 @@
 
 #define FILES_MAX_BYTES ((size_t)1 << 30)
 /* Digests are of decoded pixels: another version may decode otherwise. */
-#define HEADER    "telltale files 1, " TT_VERSION "\n"
+#define HEADER    "telltale files 2, " TT_VERSION "\n"
 #define RECENT_NS ((int64_t)2000000000)
 
 struct tt_known_files {
@@ -32,18 +32,20 @@ bool tt_known_file_look(const char *path, tt_known_file *file)
     return true;
 }
 
-/* "inode size modified changed width height orientation sha256 path" */
+/* "inode size modified changed width height orientation sha256 look path" */
 static bool read_line(tt_known_files *k, char *line)
 {
     tt_known_file *f = tt_arena_alloc(k->arena, sizeof *f);
-    char hex[65];
+    char hex[65], look[65];
     int at = 0;
     if (!f) return false;
     if (sscanf(line,
-               "%" SCNu64 " %" SCNu64 " %" SCNd64 " %" SCNd64 " %" SCNu32 " %" SCNu32 " %d %64[0-9a-f] %n",
+               "%" SCNu64 " %" SCNu64 " %" SCNd64 " %" SCNd64 " %" SCNu32 " %" SCNu32
+               " %d %64[0-9a-f] %64[0-9a-f] %n",
                &f->inode, &f->size, &f->modified_ns, &f->changed_ns, &f->width, &f->height, &f->orientation,
-               hex, &at) != 8 ||
-        at == 0 || strlen(hex) != 64 || f->width == 0 || f->height == 0)
+               hex, look, &at) != 9 ||
+        at == 0 || strlen(hex) != 64 || !tt_image_look_from_hex(look, &f->look) || f->width == 0 ||
+        f->height == 0)
         return true; /* not understood: not known */
     for (int i = 0; i < 32; i++) {
         unsigned byte;
@@ -103,11 +105,13 @@ const tt_known_file *tt_known_files_find(const tt_known_files *k, const char *pa
 bool tt_known_files_add(tt_known_files *k, const char *path, const tt_known_file *f)
 {
     if (strchr(path, '\n') || f->changed_ns > k->now_ns - RECENT_NS) return true;
-    char hex[65];
+    char hex[65], look[65];
     tt_digest_hex(&f->digest, hex);
+    tt_image_look_hex(&f->look, look);
     return tt_buf_printf(
-        &k->out, "%" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu32 " %" PRIu32 " %d %s %s\n",
-        f->inode, f->size, f->modified_ns, f->changed_ns, f->width, f->height, f->orientation, hex, path);
+        &k->out, "%" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu32 " %" PRIu32 " %d %s %s %s\n",
+        f->inode, f->size, f->modified_ns, f->changed_ns, f->width, f->height, f->orientation, hex, look,
+        path);
 }
 
 tt_status tt_known_files_write(const tt_known_files *k, const char *dir, tt_error *err)

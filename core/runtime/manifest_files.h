@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "formats/image.h"
 
 typedef struct tt_known_file {
     uint64_t inode, size;
@@ -13,6 +14,7 @@ typedef struct tt_known_file {
     uint32_t width, height;
     int orientation;
     tt_digest digest; /* of the pixels */
+    tt_image_look look;
 } tt_known_file;
 
 typedef struct tt_known_files tt_known_files;

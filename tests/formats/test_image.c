@@ -211,6 +211,46 @@ START_TEST(resize_and_crop_follow_torchvision)
 }
 END_TEST
 
+/* A picture of 34 × 32 whose columns darken to the right but for one rise: of 2 × 2 pixels is a cell. */
+START_TEST(a_look_has_a_bit_for_each_cell_that_is_darker_than_the_next)
+{
+    enum { WIDTH = 34, HEIGHT = 32 };
+    uint8_t rgb[3 * WIDTH * HEIGHT];
+    for (int i = 0; i < WIDTH * HEIGHT; i++) {
+        int column = i % WIDTH / 2, row = i / WIDTH / 2;
+        uint8_t grey = (uint8_t)(200 - 5 * column + (row == 3 && column == 9 ? 20 : 0));
+        rgb[3 * i] = rgb[3 * i + 1] = rgb[3 * i + 2] = grey;
+    }
+    const tt_pixels p = {.width = WIDTH, .height = HEIGHT, .rgb = rgb};
+    tt_image_look look = tt_image_look_of(&p), other = {{0}}, read;
+    ck_assert_uint_eq(look.bits[0], (uint64_t)1 << (3 * 16 + 8));
+    ck_assert_uint_eq(look.bits[1] | look.bits[2] | look.bits[3], 0);
+    other.bits[3] = 5;
+    ck_assert_uint_eq(tt_image_look_distance(&look, &other), 3);
+    char hex[65];
+    tt_image_look_hex(&other, hex);
+    ck_assert(tt_image_look_from_hex(hex, &read));
+    ck_assert_uint_eq(tt_image_look_distance(&read, &other), 0);
+    ck_assert(!tt_image_look_from_hex("12", &read));
+    hex[7] = 'g';
+    ck_assert(!tt_image_look_from_hex(hex, &read));
+}
+END_TEST
+
+/* What is flat stays without bits, whatever a codec leaves there; one pixel has a look too. */
+START_TEST(flat_and_tiny_images_have_an_empty_look)
+{
+    uint8_t rgb[3 * 50 * 40];
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (uint8_t)(100 + i / 3 % 2);
+    const tt_pixels flat = {.width = 50, .height = 40, .rgb = rgb},
+                    one = {.width = 1, .height = 1, .rgb = rgb};
+    const tt_image_look none = {{0}}, a = tt_image_look_of(&flat), b = tt_image_look_of(&one);
+    ck_assert_uint_eq(tt_image_look_distance(&a, &none), 0);
+    ck_assert_uint_eq(tt_image_look_distance(&b, &none), 0);
+}
+END_TEST
+
 START_TEST(floats_and_bytes_round_trip)
 {
     tt_pixels in, out = {.width = 37, .height = 29};
@@ -240,6 +280,8 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, a_header_that_announces_a_huge_image_costs_nothing);
     tcase_add_test(tc, a_png_written_and_read_is_the_same_and_the_same_bytes_each_time);
     tcase_add_test(tc, resize_and_crop_follow_torchvision);
+    tcase_add_test(tc, a_look_has_a_bit_for_each_cell_that_is_darker_than_the_next);
+    tcase_add_test(tc, flat_and_tiny_images_have_an_empty_look);
     tcase_add_test(tc, floats_and_bytes_round_trip);
     suite_add_tcase(suite, tc);
     return suite;
