@@ -99,8 +99,30 @@ tt_status tt_file_write(const char *path, const void *data, size_t size, tt_erro
     return tt_file_write_parts(path, &part, 1, err);
 }
 
+/* A device or a pipe is written to: renaming a file over /dev/null would put an end to it. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static tt_status write_through(const char *path, const tt_file_part *parts, size_t n, tt_error *err)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool ok = fd >= 0;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = write_all(fd, parts[i].data, parts[i].size);
+    int why = errno;
+    if (fd >= 0 && close(fd) != 0 && ok) {
+        ok = false;
+        why = errno;
+    }
+    return ok ? TT_OK : tt_fail(err, TT_ERR_IO, "%s: cannot write: %s", path, strerror(why));
+}
+
 tt_status tt_file_write_parts(const char *path, const tt_file_part *parts, size_t n, tt_error *err)
 {
+    if (is_special(path)) return write_through(path, parts, n, err);
     char *temporary = tt_alloc(strlen(path) + 16);
     if (!temporary) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
     sprintf(temporary, "%s.XXXXXX", path);

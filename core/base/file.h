@@ -10,7 +10,8 @@
 /* Reads a regular file of at most `max_bytes`; *data is NUL-terminated behind *size bytes, free with tt_free.
  */
 TT_API tt_status tt_file_read(const char *path, size_t max_bytes, char **data, size_t *size, tt_error *err);
-/* Replaces `path` atomically: a crash leaves the old file or the new one, never a part. */
+/* Replaces `path` atomically: a crash leaves the old file or the new one, never a part. A device or a pipe is
+ * written to instead. */
 TT_API tt_status tt_file_write(const char *path, const void *data, size_t size, tt_error *err);
 /* The same from several pieces of memory, one behind the other. */
 typedef struct tt_file_part {

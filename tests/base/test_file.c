@@ -58,6 +58,22 @@ START_TEST(a_write_replaces_the_whole_file_and_leaves_nothing_beside_it)
 END_TEST
 
 /* A file size limit makes write(2) fail in the middle, as a full disk does. */
+START_TEST(a_pipe_is_written_to_and_not_replaced)
+{
+    tt_error err = {0};
+    char path[512], back[8] = "";
+    struct stat st;
+    snprintf(path, sizeof path, "%s/pipe", tt_test_dir());
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    tt_ok(tt_file_write(path, "abc", 3, &err), &err);
+    ck_assert_int_eq(read(fd, back, sizeof back), 3);
+    ck_assert_str_eq(back, "abc");
+    ck_assert(stat(path, &st) == 0 && S_ISFIFO(st.st_mode));
+    close(fd);
+}
+END_TEST
+
 START_TEST(a_write_that_fails_half_way_leaves_the_old_file)
 {
     tt_error err = {0};
@@ -259,6 +275,7 @@ Suite *tt_test_suite(void)
     Suite *suite = suite_create("file");
     TCase *tc = tcase_create("file");
     tcase_add_test(tc, a_write_replaces_the_whole_file_and_leaves_nothing_beside_it);
+    tcase_add_test(tc, a_pipe_is_written_to_and_not_replaced);
     tcase_add_test(tc, a_write_that_fails_half_way_leaves_the_old_file);
     tcase_add_test(tc, a_file_in_a_folder_that_is_not_there_is_an_error);
     tcase_add_test(tc, a_file_over_the_limit_is_refused);
