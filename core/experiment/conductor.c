@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,6 +61,18 @@ static tt_status lock_folder(tt_conductor *c, tt_error *err)
     return s;
 }
 
+/* The least confinement of all starts: rows may be of any of them. */
+static int least_confined(const char *sessions, int now)
+{
+    static const char key[] = "\"landlock\": ";
+    for (const char *at = sessions; at && (at = strstr(at, key)) != NULL;) {
+        at += sizeof key - 1;
+        long then = strtol(at, NULL, 10);
+        if (then < now) now = then < 0 ? TT_CONFINED_IN_PROCESS : (int)then;
+    }
+    return now;
+}
+
 /* Notes this start, and counts those before it. */
 static tt_status note_session(tt_conductor *c, tt_error *err)
 {
@@ -79,7 +92,9 @@ static tt_status note_session(tt_conductor *c, tt_error *err)
     tt_buf line = {0};
     tt_buf_printf(&line, "{\"started\": \"%s\", \"version\": \"%s\", \"host\": ", when, TT_VERSION);
     tt_json_quote(&line, host);
-    tt_buf_printf(&line, "}\n");
+    int confined = c->launch.in_process ? TT_CONFINED_IN_PROCESS : tt_confine_abi();
+    tt_buf_printf(&line, ", \"landlock\": %d}\n", confined);
+    c->info.landlock = least_confined(text, confined);
     tt_file_part parts[2] = {{text, size}, {line.data, line.size}};
     if (!s) s = line.failed ? no_memory(err) : tt_file_write_parts(path, parts, 2, err);
     tt_buf_free(&line);
@@ -111,6 +126,8 @@ static tt_status create(const tt_spec *spec, const tt_launch *launch, const char
         return s;
     }
     c->launch.log_dir = c->log;
+    c->launch.hidden[0] = c->dir;
+    c->launch.hidden[1] = c->store;
     *out = c;
     return TT_OK;
 }

@@ -1,5 +1,6 @@
 #include "experiment/plan.h"
 #include "base/thread.h"
+#include "plugin/params.h"
 #include "runtime/protocol.h"
 
 #include <stdio.h>
@@ -62,14 +63,68 @@ static void name_worker(const tt_spec *spec, size_t attack, const char *use, cha
     snprintf(name, 64, "attack %.32s, %s", spec->attacks[attack].name, use);
 }
 
+/* Paths of the spec's data, models and services that no attack may see. */
+static void list_paths(const tt_params *params, const char **list, size_t *n)
+{
+    for (uint32_t i = 0; params && i < params->n; i++)
+        if (params->values[i].type == TT_PARAM_PATH && params->values[i].node)
+            list[(*n)++] = params->values[i].node->text;
+}
+
+static size_t most_paths(const tt_spec *spec)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < spec->n_data; i++) {
+        n += spec->data[i].plugin.params->n;
+        for (size_t k = 0; k < spec->data[i].n_transforms; k++)
+            n += spec->data[i].transforms[k].params->n;
+    }
+    for (size_t i = 0; i < spec->n_models; i++)
+        n += spec->models[i].plugin.params->n;
+    for (size_t i = 0; i < spec->n_services; i++)
+        n += spec->services[i].plugin.params->n;
+    return n;
+}
+
+tt_status tt_plan_confinement(const tt_spec *spec, size_t attack, tt_arena *arena, tt_confine_need *need,
+                              tt_error *err)
+{
+    const tt_spec_plugin *plugin = &spec->attacks[attack].plugin;
+    const char **hidden = tt_arena_alloc_array(arena, most_paths(spec), sizeof *hidden);
+    const char **readable = tt_arena_alloc_array(arena, plugin->params->n + 1, sizeof *readable);
+    *need = (tt_confine_need){.program = plugin->program, .readable = readable, .hidden = hidden};
+    if (!hidden || !readable) return tt_fail(err, TT_ERR_MEMORY, "out of memory for a worker's confinement");
+    list_paths(plugin->params, readable, &need->n_readable);
+    for (size_t i = 0; i < spec->n_data; i++) {
+        list_paths(spec->data[i].plugin.params, hidden, &need->n_hidden);
+        for (size_t k = 0; k < spec->data[i].n_transforms; k++)
+            list_paths(spec->data[i].transforms[k].params, hidden, &need->n_hidden);
+    }
+    for (size_t i = 0; i < spec->n_models; i++)
+        list_paths(spec->models[i].plugin.params, hidden, &need->n_hidden);
+    for (size_t i = 0; i < spec->n_services; i++)
+        list_paths(spec->services[i].plugin.params, hidden, &need->n_hidden);
+    return TT_OK;
+}
+
+static tt_status start_confined(const tt_spec *spec, const tt_launch *launch, size_t attack, const char *name,
+                                tt_child *worker, tt_error *err)
+{
+    tt_arena *arena = tt_arena_create(0);
+    tt_confine_need need;
+    tt_status s = arena ? tt_plan_confinement(spec, attack, arena, &need, err)
+                        : tt_fail(err, TT_ERR_MEMORY, "out of memory for a worker");
+    if (!s) s = tt_child_start_attack(launch, &need, name, worker, err);
+    tt_arena_destroy(arena);
+    return s;
+}
+
 tt_status tt_plan_open_attack(const tt_spec *spec, const tt_launch *launch, size_t attack, const char *use,
                               tt_child *worker, tt_error *err)
 {
     char name[64];
     name_worker(spec, attack, use, name);
-    const tt_program *program = spec->attacks[attack].plugin.program;
-    tt_status s = program ? tt_child_start_program(launch, program, name, worker, err)
-                          : tt_child_start(launch, TT_CHILD_WORKER, name, worker, err);
+    tt_status s = start_confined(spec, launch, attack, name, worker, err);
     if (s) return s;
     s = send_open(spec, attack, worker, err);
     if (s) tt_child_stop(worker);

@@ -51,7 +51,11 @@ TT_API bool tt_plan_text(const tt_spec *spec, const tt_plan *plan, tt_buf *out);
 /* "predict, encode" */
 TT_API void tt_capabilities_text(uint32_t capabilities, char *out, size_t size);
 
-/* A worker with one of the spec's attacks open. */
+/* What the worker of an attack may see: files that its parameters name, and nothing of data sets, models and
+ * services; in `arena` and the spec. */
+TT_API tt_status tt_plan_confinement(const tt_spec *spec, size_t attack, tt_arena *arena,
+                                     tt_confine_need *need, tt_error *err);
+/* A worker with one of the spec's attacks open, confined so. */
 TT_API tt_status tt_plan_open_attack(const tt_spec *spec, const tt_launch *launch, size_t attack,
                                      const char *use, tt_child *worker, tt_error *err);
 /* The same in a worker that has no model and is kept: what was open in it is closed. The worker is the

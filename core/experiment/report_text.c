@@ -247,6 +247,9 @@ bool tt_report_csv(const tt_report *report, tt_buf *out)
             csv_place at = {out, run->name, c->role, c->attack};
             if (!c->failure) csv_line(&at, "auc", c->evaluation.auc.auc, c->evaluation.auc.logit);
         }
+        csv_place whole = {out, run->name, "", ""};
+        if (run->has_info && run->info.landlock != TT_CONFINED_UNKNOWN)
+            csv_line(&whole, "landlock_abi", run->info.landlock, (tt_interval){NAN, NAN});
     }
     return !out->failed;
 }

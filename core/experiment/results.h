@@ -156,9 +156,11 @@ typedef struct tt_run_step {
     tt_meter executed; /* computed after sharing */
     double seconds;
 } tt_run_step;
+enum { TT_CONFINED_UNKNOWN = -2, TT_CONFINED_IN_PROCESS = -1, TT_CONFINED_NOT = 0 };
 typedef struct tt_run_info {
     const char *build, *host_name;
-    double seconds;   /* of the whole run, over all resumptions */
+    int landlock;   /* version (ABI) that confined the workers, the least of all starts; or TT_CONFINED_… */
+    double seconds; /* of the whole run, over all resumptions */
     uint32_t resumed; /* how often */
     tt_run_step *steps;
     size_t n_steps;
@@ -167,6 +169,8 @@ typedef struct tt_run_info {
 TT_API tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error *err);
 TT_API tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err);
 TT_API void tt_run_info_free(tt_run_info *info);
+/* "workers confined by Landlock (ABI 7)", …; NULL: unknown, a file of before. `text` has room for it. */
+TT_API const char *tt_run_confinement(const tt_run_info *info, char text[96]);
 
 /* The table that `telltale run` ends with and `telltale report DIR` prints: for each role a block with one
  * line an attack (AUC, ASR, TPR@1 %FPR, TPR@0.1 %FPR with intervals, queries a sample, seconds), then the

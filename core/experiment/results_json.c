@@ -180,6 +180,12 @@ bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
     }
     if (!r->controls_off) tt_buf_printf(out, r->n_controls ? "\n  ]" : "[]");
     near_duplicates(out, r);
+    char words[96];
+    const char *confinement = info ? tt_run_confinement(info, words) : NULL;
+    if (confinement) {
+        tt_buf_printf(out, ",\n  \"confinement\": ");
+        tt_json_quote(out, confinement);
+    }
     tt_buf_printf(out, "\n}\n");
     return !out->failed;
 }

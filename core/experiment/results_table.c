@@ -156,8 +156,11 @@ static void counts(const tt_results *r, tt_buf *out)
 
 bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_buf *out)
 {
+    char text[96];
+    const char *confinement = info ? tt_run_confinement(info, text) : NULL;
     blocks(r, info, out);
     counts(r, out);
+    if (confinement) tt_buf_printf(out, "%s\n", confinement);
     failures(r, out);
     return !out->failed;
 }

@@ -3,6 +3,7 @@
 #include "experiment/results.h"
 #include "formats/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void put_meter(tt_buf *out, const tt_meter *m)
@@ -23,6 +24,7 @@ tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error 
     tt_json_quote(&out, info->build ? info->build : "");
     tt_buf_printf(&out, ",\n  \"host\": ");
     tt_json_quote(&out, info->host_name ? info->host_name : "");
+    if (info->landlock != TT_CONFINED_UNKNOWN) tt_buf_printf(&out, ",\n  \"landlock\": %d", info->landlock);
     tt_buf_printf(&out, ",\n  \"seconds\": %.3f,\n  \"resumed\": %u,\n  \"steps\": [", info->seconds,
                   info->resumed);
     for (size_t i = 0; i < info->n_steps; i++) {
@@ -39,6 +41,15 @@ tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error 
                              : tt_file_write(path, out.data, out.size, err);
     tt_buf_free(&out);
     return s;
+}
+
+const char *tt_run_confinement(const tt_run_info *info, char text[96])
+{
+    if (info->landlock == TT_CONFINED_UNKNOWN) return NULL;
+    if (info->landlock == TT_CONFINED_IN_PROCESS) return "workers not confined: in process";
+    if (info->landlock <= 0) return "workers not confined: the kernel has no Landlock";
+    snprintf(text, 96, "workers confined by Landlock (ABI %d)", info->landlock);
+    return text;
 }
 
 /* ---- reading ---- */
@@ -79,6 +90,11 @@ tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err)
     }
     info->build = text_of(root, "build");
     info->host_name = text_of(root, "host");
+    const tt_node *landlock = tt_node_get(root, "landlock");
+    info->landlock = landlock && landlock->kind == TT_NODE_INT && landlock->value.integer >= -1 &&
+                             landlock->value.integer < 1000
+                         ? (int)landlock->value.integer
+                         : TT_CONFINED_UNKNOWN;
     info->seconds = real_of(root, "seconds");
     info->resumed = (uint32_t)count_of(root, "resumed");
     for (const tt_node *n = steps->children; n; n = n->next) {

@@ -321,6 +321,8 @@ tt_status tt_sweep_run(tt_sweep_job *job, tt_problems *problems, size_t *failure
              : tt_sweep_no_memory(err);
     if (!s) s = open_folder(&r, err);
     if (!s) {
+        r.launch.hidden[1] = r.store;
+        r.launch.hidden[2] = job->dir;
         r.launch.log_dir = r.log; /* of what the cells share; each has a log of its own beside it */
         s = run_cells(&r, err);
     }

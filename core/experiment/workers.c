@@ -61,11 +61,27 @@ bool tt_workers_put_code(const tt_spec_attack *a, tt_buf *out)
                    : tt_buf_printf(out, "%s ", a->plugin.info->name);
 }
 
+/* A worker's confinement cannot be loosened, so another one asks for another worker. */
+static bool put_rules(const tt_workers *w, const tt_spec *spec, size_t attack, tt_buf *out)
+{
+    tt_arena *arena = tt_arena_create(0);
+    tt_confine_need need;
+    tt_buf rules = {0};
+    bool good = arena && tt_plan_confinement(spec, attack, arena, &need, NULL) == TT_OK &&
+                tt_child_rules(w->launch, &need, &rules, NULL) == TT_OK;
+    tt_digest digest = tt_sha256_of(rules.data, rules.size);
+    char hex[65];
+    tt_digest_hex(&digest, hex);
+    tt_buf_free(&rules);
+    tt_arena_destroy(arena);
+    return good && tt_buf_printf(out, "%s", hex);
+}
+
 /* The place of this code's worker, running or not; NULL: out of memory. */
-static kept_worker *place_of(tt_workers *w, const tt_spec_attack *a)
+static kept_worker *place_of(tt_workers *w, const tt_spec *spec, size_t attack)
 {
     tt_buf code = {0};
-    bool good = tt_workers_put_code(a, &code);
+    bool good = tt_workers_put_code(&spec->attacks[attack], &code) && put_rules(w, spec, attack, &code);
     kept_worker *k = good ? tt_string_map_get(&w->by_code, code.data) : NULL;
     if (good && !k) {
         k = tt_arena_alloc(w->arena, sizeof *k);
@@ -83,7 +99,7 @@ static kept_worker *place_of(tt_workers *w, const tt_spec_attack *a)
 tt_status tt_workers_open(tt_workers *w, const tt_spec *spec, size_t attack, const char *use,
                           tt_child **worker, tt_error *err)
 {
-    kept_worker *k = place_of(w, &spec->attacks[attack]);
+    kept_worker *k = place_of(w, spec, attack);
     if (!k) return no_memory(err);
     tt_status s;
     if (k->running) {

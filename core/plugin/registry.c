@@ -245,26 +245,9 @@ static tt_status scan_tree(tt_registry *r, const char *given, tt_error *err)
     return s;
 }
 
-static tt_status scan_path(tt_registry *r, tt_error *err)
-{
-    const char *path = getenv("TELLTALE_PLUGIN_PATH");
-    tt_status s = TT_OK;
-    while (path && *path && !s) {
-        size_t n = strcspn(path, ":");
-        const char *folder = tt_arena_strndup(r->arena, path, n);
-        if (!folder)
-            s = no_memory(err);
-        else if (n > 0)
-            s = scan_tree(r, folder, err);
-        path += n;
-        if (*path == ':') path++;
-    }
-    return s;
-}
-
 /* The folder that came with this library: beside it in a build tree (plugins/) or an installation
- * (telltale/plugins/), wherever that was moved to. */
-static tt_status scan_own(tt_registry *r, tt_error *err)
+ * (telltale/plugins/), wherever that was moved to. NULL: out of memory. */
+static const char *own_folder(tt_arena *arena)
 {
     Dl_info self;
     static const char *const below[] = {"telltale/plugins", "plugins"};
@@ -272,13 +255,35 @@ static tt_status scan_own(tt_registry *r, tt_error *err)
         const char *slash = strrchr(self.dli_fname, '/');
         int n = slash ? (int)(slash - self.dli_fname) : 1;
         for (size_t i = 0; i < 2; i++) {
-            const char *folder =
-                tt_arena_printf(r->arena, "%.*s/%s", n, slash ? self.dli_fname : ".", below[i]);
-            if (!folder) return no_memory(err);
-            if (tt_dir_exists(folder)) return scan_tree(r, folder, err);
+            const char *folder = tt_arena_printf(arena, "%.*s/%s", n, slash ? self.dli_fname : ".", below[i]);
+            if (!folder || tt_dir_exists(folder)) return folder;
         }
     }
-    return scan_tree(r, TT_PLUGIN_DIR_INSTALL, err);
+    return TT_PLUGIN_DIR_INSTALL;
+}
+
+tt_status tt_registry_folders(const char *const *extra_dirs, size_t n, tt_arena *arena, const char ***folders,
+                              size_t *n_folders, tt_error *err)
+{
+    const char *path = getenv("TELLTALE_PLUGIN_PATH");
+    size_t most = n + 2;
+    for (const char *at = path; at && *at; at++)
+        most += *at == ':';
+    const char **list = tt_arena_alloc_array(arena, most, sizeof *list);
+    if (!list) return no_memory(err);
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++)
+        list[k++] = extra_dirs[i];
+    while (path && *path) {
+        size_t length = strcspn(path, ":");
+        if (length > 0 && !(list[k++] = tt_arena_strndup(arena, path, length))) return no_memory(err);
+        path += length;
+        if (*path == ':') path++;
+    }
+    if (!(list[k++] = own_folder(arena))) return no_memory(err);
+    *folders = list;
+    *n_folders = k;
+    return TT_OK;
 }
 
 static const tt_plugin_info reference_info = {
@@ -299,10 +304,11 @@ tt_status tt_registry_open(const char *const *extra_dirs, size_t n, tt_registry 
         return no_memory(err);
     }
     tt_status s = add_entry(r, &reference_info, "(built in)", tt_backend_reference(), NULL, 0, err);
-    for (size_t i = 0; i < n && !s; i++)
-        s = scan_tree(r, extra_dirs[i], err);
-    if (!s) s = scan_path(r, err);
-    if (!s) s = scan_own(r, err);
+    const char **folders;
+    size_t n_folders = 0;
+    if (!s) s = tt_registry_folders(extra_dirs, n, r->arena, &folders, &n_folders, err);
+    for (size_t i = 0; i < n_folders && !s; i++)
+        s = scan_tree(r, folders[i], err);
     if (s) {
         tt_registry_close(r);
         return s;

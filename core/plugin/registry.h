@@ -20,6 +20,9 @@ typedef struct tt_registered {
 /* extra_dirs: n folders searched first. Broken files do not fail the scan: see tt_registry_problem. */
 TT_API tt_status tt_registry_open(const char *const *extra_dirs, size_t n, tt_registry **registry,
                                   tt_error *err);
+/* The folders that it searches, in order, whether they are there or not; in `arena`. */
+TT_API tt_status tt_registry_folders(const char *const *extra_dirs, size_t n, tt_arena *arena,
+                                     const char ***folders, size_t *n_folders, tt_error *err);
 TT_API void tt_registry_close(tt_registry *r);
 /* TT_ERR_NOT_FOUND names the nearest known name and where was searched. */
 TT_API tt_status tt_registry_find(tt_registry *r, tt_plugin_kind kind, const char *name,

@@ -163,7 +163,8 @@ static tt_status ask_program(tt_describer *d, const tt_program *program, struct 
     char name[64];
     snprintf(name, sizeof name, "attack %.40s", slash ? slash + 1 : program->path);
     tt_child child;
-    tt_status s = tt_child_start_program(d->launch, program, name, &child, err);
+    const tt_confine_need need = {.program = program};
+    tt_status s = tt_child_start_attack(d->launch, &need, name, &child, err);
     if (s) return s;
     /* a program that never answers is most likely no such program at all */
     if (d->launch->time_limit_s <= 0) tt_port_set_time_limit(child.control, DESCRIBE_LIMIT_S);

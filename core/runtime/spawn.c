@@ -12,14 +12,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
-enum { CHANNEL_FD = 3 };
+enum { CHANNEL_FD = 3, RULES_FD = 4 };
 
 static const char *subcommand(tt_child_kind kind)
 {
@@ -30,6 +32,7 @@ static const char *subcommand(tt_child_kind kind)
 typedef struct child_role {
     tt_child_kind kind;
     const tt_program *program; /* NULL: ours */
+    const tt_buf *rules;       /* of its confinement; NULL: it is not confined */
 } child_role;
 
 /* The argument vector: program, subcommand, parent's pid, options, "--", then the plugin folders; or, with
@@ -40,12 +43,13 @@ static char **make_arguments(const tt_launch *launch, const child_role *r, tt_ar
     size_t n = 0, n_rest = r->program ? 0 : launch->n_plugin_dirs;
     while (r->program && rest[n_rest])
         n_rest++;
-    char **argv = tt_arena_alloc_array(arena, n_rest + 6, sizeof(char *));
+    char **argv = tt_arena_alloc_array(arena, n_rest + 7, sizeof(char *));
     if (!argv) return NULL;
     argv[n++] = tt_arena_strdup(arena, "telltale");
     argv[n++] = tt_arena_strdup(arena, subcommand(r->kind));
     argv[n++] = tt_arena_printf(arena, "%ld", (long)getpid());
     if (r->program) argv[n++] = tt_arena_strdup(arena, "--program");
+    if (r->rules) argv[n++] = tt_arena_strdup(arena, "--confined");
     argv[n++] = tt_arena_strdup(arena, "--");
     for (size_t i = 0; i < n_rest; i++)
         argv[n++] = tt_arena_strdup(arena, rest[i]);
@@ -54,13 +58,32 @@ static char **make_arguments(const tt_launch *launch, const child_role *r, tt_ar
     return argv;
 }
 
+/* A descriptor that the rules can be read from, above those that children get; −1: none are wanted. */
+static tt_status hand_out_rules(const tt_buf *rules, int *fd, tt_error *err)
+{
+    *fd = -1;
+    if (!rules) return TT_OK;
+    int memory = memfd_create("rules", MFD_CLOEXEC);
+    size_t done = 0;
+    for (ssize_t n = 1; memory >= 0 && n > 0 && done<rules->size; done += n> 0 ? (size_t)n : 0)
+        n = write(memory, rules->data + done, rules->size - done);
+    if (memory >= 0 && done == rules->size) *fd = fcntl(memory, F_DUPFD_CLOEXEC, 10);
+    int why = errno;
+    if (memory >= 0) close(memory);
+    return *fd >= 0 ? TT_OK : tt_fail(err, TT_ERR_IO, "cannot hand rules to a worker: %s", strerror(why));
+}
+
 static tt_status spawn(const tt_launch *launch, const child_role *r, int channel, tt_child *child,
                        tt_error *err)
 {
+    int rules;
+    tt_status s = hand_out_rules(r->rules, &rules, err);
+    if (s) return s;
     tt_arena *arena = tt_arena_create(0);
     char **argv = arena ? make_arguments(launch, r, arena) : NULL;
     if (!argv) {
         tt_arena_destroy(arena);
+        if (rules >= 0) close(rules);
         return tt_fail(err, TT_ERR_MEMORY, "out of memory");
     }
     const char *program = launch->program ? launch->program : "/proc/self/exe";
@@ -74,6 +97,7 @@ static tt_status spawn(const tt_launch *launch, const child_role *r, int channel
         posix_spawn_file_actions_adddup2(&actions, 2, 1);
     }
     posix_spawn_file_actions_adddup2(&actions, channel, CHANNEL_FD); /* clears close-on-exec in the copy */
+    if (rules >= 0) posix_spawn_file_actions_adddup2(&actions, rules, RULES_FD);
     /* a child in a process group of its own does not get the terminal's Ctrl-C: the conductor decides */
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
@@ -83,6 +107,7 @@ static tt_status spawn(const tt_launch *launch, const child_role *r, int channel
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     tt_arena_destroy(arena);
+    if (rules >= 0) close(rules);
     if (why) {
         child->pid = 0;
         return tt_fail(err, TT_ERR_IO, "cannot start %s: %s", program, strerror(why));
@@ -148,17 +173,41 @@ tt_status tt_child_start(const tt_launch *launch, tt_child_kind kind, const char
     return s;
 }
 
-tt_status tt_child_start_program(const tt_launch *launch, const tt_program *program, const char *name,
-                                 tt_child *child, tt_error *err)
+tt_status tt_child_rules(const tt_launch *launch, const tt_confine_need *need, tt_buf *rules, tt_error *err)
+{
+    if (launch->in_process) return TT_OK;
+    tt_confine_need whole = *need;
+    whole.executable = launch->program;
+    whole.plugin_dirs = launch->plugin_dirs;
+    whole.n_plugin_dirs = launch->n_plugin_dirs;
+    const size_t own = sizeof launch->hidden / sizeof *launch->hidden;
+    const char **hidden = tt_alloc_array(need->n_hidden + own, sizeof *hidden);
+    if (!hidden) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    memcpy((void *)hidden, launch->hidden, sizeof launch->hidden);
+    for (size_t i = 0; i < need->n_hidden; i++)
+        hidden[own + i] = need->hidden[i];
+    whole.hidden = hidden;
+    whole.n_hidden = own + need->n_hidden;
+    tt_status s = tt_confine_rules(&whole, rules, err);
+    tt_free((void *)hidden);
+    return s;
+}
+
+tt_status tt_child_start_attack(const tt_launch *launch, const tt_confine_need *need, const char *name,
+                                tt_child *child, tt_error *err)
 {
     *child = (tt_child){0};
     snprintf(child->name, sizeof child->name, "%s", name);
-    if (launch->in_process)
+    if (launch->in_process && need->program)
         return tt_fail(err, TT_ERR_UNSUPPORTED,
                        "%s: %s is a program of its own, which --in-process has no place for: run without it",
-                       name, program->path);
-    const child_role r = {TT_CHILD_WORKER, program};
-    tt_status s = start_process(launch, &r, child, err);
+                       name, need->program->path);
+    if (launch->in_process) return tt_child_start(launch, TT_CHILD_WORKER, name, child, err);
+    tt_buf rules = {0};
+    tt_status s = tt_child_rules(launch, need, &rules, err);
+    const child_role r = {TT_CHILD_WORKER, need->program, &rules};
+    if (!s) s = start_process(launch, &r, child, err);
+    tt_buf_free(&rules);
     if (s) tt_child_stop(child);
     return s;
 }
@@ -303,13 +352,30 @@ tt_status tt_child_connect_service(tt_child *host, tt_child *worker, const char 
 }
 
 /* The options that make_arguments wrote; the index of what follows "--". */
-static int read_options(int argc, char **argv, bool *program)
+static int read_options(int argc, char **argv, bool *program, bool *confined)
 {
     int i = 2;
-    *program = false;
-    for (; i < argc && strcmp(argv[i], "--") != 0; i++)
+    *program = *confined = false;
+    for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
         *program |= strcmp(argv[i], "--program") == 0;
+        *confined |= strcmp(argv[i], "--confined") == 0;
+    }
     return i < argc ? i + 1 : argc;
+}
+
+/* Before any code of an attack is loaded. */
+static tt_status confine(tt_error *err)
+{
+    struct stat st;
+    if (fstat(RULES_FD, &st) != 0 || st.st_size < 0)
+        return tt_fail(err, TT_ERR_IO, "a worker's rules did not come");
+    size_t size = (size_t)st.st_size;
+    void *rules = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, RULES_FD, 0) : NULL;
+    close(RULES_FD);
+    if (rules == MAP_FAILED) return tt_fail(err, TT_ERR_IO, "a worker's rules: %s", strerror(errno));
+    tt_status s = tt_confine_enter(rules, size, err);
+    if (rules) munmap(rules, size);
+    return s;
 }
 
 static tt_status serve(tt_child_kind kind, const char *const *dirs, size_t n_dirs, tt_error *err)
@@ -337,12 +403,12 @@ int tt_child_main(tt_child_kind kind, int argc, char **argv)
         return 2;
     }
     tt_error err = {0};
-    bool program;
-    int rest = read_options(argc, argv, &program);
-    tt_status s;
-    if (program && rest < argc)
+    bool program, confined;
+    int rest = read_options(argc, argv, &program, &confined);
+    tt_status s = confined ? confine(&err) : TT_OK;
+    if (!s && program && rest < argc)
         s = tt_program_exec(argv + rest, &err); /* the channel stays open across it */
-    else
+    else if (!s)
         s = serve(kind, (const char *const *)(argv + rest), (size_t)(argc - rest), &err);
     if (s) tt_log(TT_LOG_ERROR, "%s", err.message);
     return s ? 1 : 0;

@@ -3,6 +3,7 @@
 #ifndef TT_RUNTIME_SPAWN_H
 #define TT_RUNTIME_SPAWN_H
 
+#include "runtime/confine.h"
 #include "runtime/modelhost.h"
 #include "runtime/port.h"
 #include "runtime/program.h"
@@ -20,6 +21,7 @@ typedef struct tt_launch {
     double time_limit_s;       /* for one answer; 0: none */
     unsigned jobs;             /* models that are measured at once; 0: one */
     uint64_t memory_limit_mib; /* resident memory of each child; 0: none. Not kept in process */
+    const char *hidden[3];     /* folders that attack code never sees: the run's own; NULL: none */
     double heartbeat_s;        /* a child that owes an answer has hung when nothing used the processor for so
                                   long; 0: never. Not kept in process */
 } tt_launch;
@@ -40,10 +42,14 @@ typedef enum tt_child_kind { TT_CHILD_HOST, TT_CHILD_WORKER } tt_child_kind;
 
 TT_API tt_status tt_child_start(const tt_launch *launch, tt_child_kind kind, const char *name,
                                 tt_child *child, tt_error *err);
-/* A worker that is somebody's program. It has a process of its own in any case: TT_ERR_UNSUPPORTED with
- * launch->in_process. */
-TT_API tt_status tt_child_start_program(const tt_launch *launch, const tt_program *program, const char *name,
-                                        tt_child *child, tt_error *err);
+/* A worker that runs an attack's code, confined to what it needs (confine.h; launch->hidden is added). A
+ * program (need->program) has a process of its own in any case: TT_ERR_UNSUPPORTED with launch->in_process.
+ */
+TT_API tt_status tt_child_start_attack(const tt_launch *launch, const tt_confine_need *need, const char *name,
+                                       tt_child *child, tt_error *err);
+/* The rules of such a worker, as tt_confine_rules; none with launch->in_process. */
+TT_API tt_status tt_child_rules(const tt_launch *launch, const tt_confine_need *need, tt_buf *rules,
+                                tt_error *err);
 /* Closes the channel, waits a moment, then kills. Zeroes *child. */
 TT_API void tt_child_stop(tt_child *child);
 /* A call of the child's control port. When the child is found dead the message says how it died and where its

@@ -257,13 +257,22 @@ START_TEST(run_json_is_read_back_and_its_absence_of_sense_is_an_error)
     char file[512];
     snprintf(file, sizeof file, "%s/run.json", tt_test_dir());
     tt_run_step step = {"loss", "target", {7, 6, 5, 4, 3, 2, 1}, 1.25};
-    tt_run_info info = {"0.1", "a \"host\"", 12.5, 2, &step, 1, NULL}, back;
+    tt_run_info info = {.build = "0.1",
+                        .host_name = "a \"host\"",
+                        .landlock = 4,
+                        .seconds = 12.5,
+                        .resumed = 2,
+                        .steps = &step,
+                        .n_steps = 1},
+                back;
+    char text[96];
     tt_ok(tt_run_info_write(&info, file, &err), &err);
     tt_ok(tt_run_info_read(file, &back, &err), &err);
     ck_assert_str_eq(back.host_name, "a \"host\"");
     ck_assert_uint_eq(back.steps[0].executed.images, 3);
     ck_assert_double_eq(back.steps[0].seconds, 1.25);
     ck_assert_uint_eq(back.resumed, 2);
+    ck_assert_str_eq(tt_run_confinement(&back, text), "workers confined by Landlock (ABI 4)");
     tt_run_info_free(&back);
     tt_ok(tt_file_write(file, "[]", 2, &err), &err);
     tt_fails(tt_run_info_read(file, &back, &err), TT_ERR_FORMAT, "no run.json", &err);
