@@ -75,7 +75,8 @@ static tt_status ask_rows(tt_measure_session *x, tt_measure_active *a, size_t fi
         const tt_sample_ref *r = &x->universe->refs[i];
         tt_put_u64(&b, r->id);
         const char *fixed = step->spec->attacks[step->attack].fixed_caption;
-        tt_put_text(&b, fixed ? fixed : step->spec->captions_known ? r->item->caption : NULL);
+        bool known = step->spec->captions_known && !x->universe->captions_withheld;
+        tt_put_text(&b, fixed ? fixed : known ? r->item->caption : NULL);
     }
     tt_reply reply;
     tt_status s = tt_child_call(&a->worker, TT_MSG_WORKER_MEASURE, &b, -1, &reply, err);
@@ -232,8 +233,9 @@ static tt_status measure_group(tt_measure_team *t, size_t first, tt_services *se
     x.batch = step->batch;
     x.hosts = (tt_measure_hosts){.launch = &x.launch, .universe = x.universe};
     x.actives = tt_alloc_zero(t->run->n_steps * sizeof *x.actives);
-    tt_status s = x.actives ? start_steps(&x, t->groups[first], err)
-                            : tt_fail(err, TT_ERR_MEMORY, "out of memory for measuring");
+    tt_status s = x.actives ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for measuring");
+    if (!s) s = tt_samples_check_blind(step->spec->seed, x.universe, err);
+    if (!s) s = start_steps(&x, t->groups[first], err);
     if (!s) s = run_batches(&x, err);
     for (size_t i = 0; i < x.n; i++) {
         if (x.actives[i].running) tt_child_stop(&x.actives[i].worker);

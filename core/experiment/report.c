@@ -323,6 +323,22 @@ static void failures(tt_table_builder *b)
     tt_table_end(b, false, 0, 0);
 }
 
+static void warnings(tt_table_builder *b)
+{
+    static const char *const columns[] = {"attack", "what"};
+    char text[400];
+    tt_table_begin(b, "warnings", "warnings", NULL, columns, 2, count_scores(b->report));
+    for (size_t i = 0; i < b->report->n_runs && !b->failed; i++)
+        for (size_t k = 0; k < b->report->runs[i].results.n_scores; k++) {
+            const tt_result_scores *r = &b->report->runs[i].results.scores[k];
+            if (!tt_result_direction(r, text)) continue;
+            tt_table_row(b, &b->report->runs[i]);
+            tt_table_put(b, NAN, "%s", r->attack);
+            tt_table_put(b, NAN, "%s", text);
+        }
+    tt_table_end(b, false, 0, 0);
+}
+
 static void provenance(tt_table_builder *b)
 {
     static const char *const columns[] = {"what", "value"};
@@ -379,6 +395,7 @@ tt_status tt_report_make(const tt_report_run *runs, size_t n_runs, tt_report *re
             if (!role_seen(report, i, k)) tables_of_role(&b, runs[i].results.scores[k].role);
     for (size_t i = 0; i < n_runs && !b.failed; i++)
         published(&b, &runs[i]);
+    if (!b.failed) warnings(&b);
     if (!b.failed) failures(&b);
     if (!b.failed) provenance(&b);
     if (!b.failed) return TT_OK;

@@ -218,6 +218,8 @@ static void csv_scores(const csv_place *at, const tt_result_scores *r)
     csv_line(at, "nonmembers", (double)e->nonmembers, none);
     csv_line(at, "queries", r->predictions, none);
     csv_line(at, "auc", e->auc.auc, e->auc.logit);
+    char warning[400];
+    if (tt_result_direction(r, warning)) csv_line(at, "direction_warning", 1, none);
     if (r->has_threshold) {
         csv_line(at, "asr", r->asr.accuracy, r->asr_fitted);
         csv_line(at, "balanced_accuracy", r->asr.balanced, none);

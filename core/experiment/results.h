@@ -144,6 +144,10 @@ TT_API tt_status tt_result_evaluate(tt_result_scores *r, uint64_t seed, tt_error
 /* All pairs of attacks of one role that scored the same samples; *comparisons freed with tt_free. */
 TT_API tt_status tt_results_compare(tt_results *r, tt_error *err);
 
+/* Named check "direction": are the scores on the target, or on the calibration, significantly lower for
+ * members (upper end of the AUC's interval below 0.5)? Then `text` says so. Scores are never turned round. */
+TT_API bool tt_result_direction(const tt_result_scores *r, char text[400]);
+
 /* Writes `path` under a temporary name, syncs, renames. Same results, same bytes. */
 TT_API tt_status tt_results_write(const tt_results *r, const char *path, tt_error *err);
 TT_API tt_status tt_results_read(const char *path, tt_results *r, tt_error *err);

@@ -180,6 +180,15 @@ bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
     }
     if (!r->controls_off) tt_buf_printf(out, r->n_controls ? "\n  ]" : "[]");
     near_duplicates(out, r);
+    char warning[400];
+    size_t warned = 0;
+    tt_buf_printf(out, ",\n  \"warnings\": [");
+    for (size_t i = 0; i < r->n_scores; i++) {
+        if (!tt_result_direction(&r->scores[i], warning)) continue;
+        tt_buf_printf(out, warned++ ? ", " : "");
+        tt_json_quote(out, warning);
+    }
+    tt_buf_printf(out, "]");
     char words[96];
     const char *confinement = info ? tt_run_confinement(info, words) : NULL;
     if (confinement) {

@@ -154,6 +154,17 @@ static void counts(const tt_results *r, tt_buf *out)
                        "threshold on these very data.\n");
 }
 
+static void warnings(const tt_results *r, tt_buf *out)
+{
+    char text[400];
+    bool any = false;
+    for (size_t i = 0; i < r->n_scores; i++) {
+        if (!tt_result_direction(&r->scores[i], text)) continue;
+        tt_buf_printf(out, "%s  %s\n", any ? "" : "\nwarnings:\n", text);
+        any = true;
+    }
+}
+
 bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_buf *out)
 {
     char text[96];
@@ -161,6 +172,7 @@ bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_buf *out)
     blocks(r, info, out);
     counts(r, out);
     if (confinement) tt_buf_printf(out, "%s\n", confinement);
+    warnings(r, out);
     failures(r, out);
     return !out->failed;
 }

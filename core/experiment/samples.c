@@ -166,7 +166,7 @@ static int by_id(const void *a, const void *b)
 
 /* From run seed, content and caption (and a count, for equal ones), so that it says nothing of split or name.
  */
-static uint64_t opaque_id(uint64_t seed, const tt_manifest_item *item, uint32_t again)
+uint64_t tt_samples_id(uint64_t seed, const tt_manifest_item *item, uint32_t again)
 {
     tt_buf text = {0};
     tt_put_text(&text, "sample");
@@ -201,7 +201,7 @@ static void add_set(const tt_spec *spec, const tt_samples *samples, const tt_spe
     const tt_manifest *m = manifest_of(spec, samples, set);
     for (size_t i = 0; i < m->n; i++)
         if (strcmp(m->items[i].split, set->split) == 0)
-            u->refs[u->n++] = (tt_sample_ref){.id = opaque_id(spec->seed, &m->items[i], 0),
+            u->refs[u->n++] = (tt_sample_ref){.id = tt_samples_id(spec->seed, &m->items[i], 0),
                                               .item = &m->items[i],
                                               .data = set->data->name,
                                               .member = member};
@@ -214,7 +214,7 @@ static tt_status separate_equal(const tt_spec *spec, tt_universe *u, tt_error *e
     for (size_t i = 1; i < u->n; i++) {
         uint32_t again = 0;
         for (size_t k = i; k < u->n && u->refs[k].id == u->refs[i - 1].id; k++)
-            u->refs[k].id = opaque_id(spec->seed, u->refs[k].item, ++again);
+            u->refs[k].id = tt_samples_id(spec->seed, u->refs[k].item, ++again);
         i += again;
     }
     qsort(u->refs, u->n, sizeof *u->refs, by_id);
@@ -238,7 +238,8 @@ static tt_status check_classes(const tt_spec_model *model, tt_universe *u, tt_er
         const tt_sample_ref *x = &u->refs[i - 1], *y = &u->refs[i];
         if (by_content(x, y) == 0 && x->member != y->member)
             return tt_fail(err, TT_ERR_INVALID,
-                           "models.%s: %s.%s and %s.%s hold the same image (%s, %s): it cannot be member and "
+                           "same image: models.%s: %s.%s and %s.%s hold the same image (%s, %s): it cannot "
+                           "be member and "
                            "non-member at once",
                            model->role, x->data, x->item->split, y->data, y->item->split, x->item->id,
                            y->item->id);
@@ -280,6 +281,10 @@ static tt_status make_universe(const tt_spec *spec, const tt_samples *samples, s
     add_set(spec, samples, sets[1], false, u);
     u->members = counts[0];
     u->apply_orientation = sets[0]->data->apply_orientation;
+    size_t captioned = 0;
+    for (size_t i = 0; i < u->n; i++)
+        captioned += u->refs[i].item->caption != NULL;
+    u->captions_withheld = captioned && captioned < u->n;
     tt_status s = check_classes(model, u, err);
     if (s) return s;
     qsort(u->refs, u->n, sizeof *u->refs, by_id);

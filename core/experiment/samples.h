@@ -22,6 +22,7 @@ typedef struct tt_universe {
     size_t n, members;
     tt_digest digest; /* of ids' contents and captions in this order */
     bool apply_orientation;
+    bool captions_withheld; /* some have none: which ones, might tell the classes apart */
 } tt_universe;
 
 typedef struct tt_samples {
@@ -41,6 +42,11 @@ TT_API tt_status tt_samples_load(const tt_spec *spec, const tt_launch *launch, c
 /* Has every caption the words that an attack needs? */
 TT_API tt_status tt_samples_check_words(const tt_universe *u, const tt_spec_attack *attack, uint32_t least,
                                         tt_error *err);
+/* The opaque id of a sample, from its content alone; again: of the n-th of equal images. */
+TT_API uint64_t tt_samples_id(uint64_t seed, const tt_manifest_item *item, uint32_t again);
+/* Label blindness: is each id what the content gives, and is the order that of ids? Then what a measuring
+ * worker receives (ids, order, batches) is the same whoever is a member. samples_blind.c */
+TT_API tt_status tt_samples_check_blind(uint64_t seed, const tt_universe *u, tt_error *err);
 /* The folder of a data set's manifest, whether it is there or not; tt_free. NULL: out of memory. */
 TT_API char *tt_samples_manifest_dir(const tt_spec *spec, const tt_spec_data *data, const char *store);
 TT_API void tt_samples_free(tt_samples *samples);

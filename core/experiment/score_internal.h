@@ -29,6 +29,11 @@ tt_status tt_selection_fit(tt_child *worker, const tt_selection *rows, tt_arena 
 tt_status tt_selection_score(tt_child *worker, const tt_selection *rows, const tt_fitted *f, tt_arena *arena,
                              const double **scores, tt_error *err);
 
+/* score_apart.c: named check "calibration": no image may be judged and calibrate on models of the same
+ * weights. TT_ERR_REFUSED names it. */
+tt_status tt_score_check_apart(const tt_step_context *c, size_t attack, const tt_measure_step *rows,
+                               const tt_measure_step *calibration, tt_arena *arena, tt_error *err);
+
 /* score_cross.c */
 /* fold [universe->n] in 0..*n_folds − 1, keyed by the samples' ids, the classes spread evenly; pictures of
  * one person (identity) stay together, for one of them would tell of the others. *n_folds: as asked, but at

@@ -1,5 +1,6 @@
 #include "experiment/score_stored.h"
 #include "base/file.h"
+#include "experiment/score_internal.h"
 #include "formats/json.h"
 #include "plugin/params.h"
 #include "runtime/wire.h"
@@ -159,6 +160,7 @@ tt_status tt_score_stored(const tt_step_context *c, tt_workers *workers, size_t 
     recalled x = {arena, r, false};
     tt_status s = tt_score_identify(c, attack, declared, rows, calibration, &step, err);
     if (!s) s = tt_score_select(c->spec, attack, rows, calibration, arena, r, err);
+    if (!s) s = tt_score_check_apart(c, attack, rows, calibration, arena, err);
     if (!s) s = open_journal(c, &step, &x, &journal, err);
     if (!s && !x.found)
         s = tt_score_attack(c->spec, workers, attack, declared, rows, calibration, arena, r, err);

@@ -131,8 +131,8 @@ tt_status tt_step_identify(const tt_step_context *c, tt_measure_step *step, tt_e
         char hex[65];
         tt_digest_hex(&step->universe->digest, hex);
         tt_buf_printf(&out, ", \"samples\": \"%s\", \"captions\": %s, \"seed\": %llu, \"batch\": %u", hex,
-                      c->spec->captions_known ? "true" : "false", (unsigned long long)c->spec->seed,
-                      step->batch);
+                      c->spec->captions_known && !step->universe->captions_withheld ? "true" : "false",
+                      (unsigned long long)c->spec->seed, step->batch);
         put_json(&out, "environment", c->environment);
         const char *fixed = c->spec->attacks[step->attack].fixed_caption;
         if (fixed) put_json(&out, "fixed_caption", fixed);

@@ -1,6 +1,7 @@
 /* Faults that make a membership inference look better than it is, planted one by one, and the check that
  * catches each (docs/controls.md, "Named checks"). */
 #include "base/file.h"
+#include "experiment/results.h"
 #include "experiment/samples.h"
 #include "formats/image.h"
 #include "runtime/confine.h"
@@ -74,7 +75,172 @@ static int run(const char *dir, const char *more)
                  tt_test_dir(), dir, more);
 }
 
-/* ---- 7: files ---- */
+/* ---- labels reach a worker ---- */
+
+enum { SAMPLES = 6 };
+static tt_manifest_item items[SAMPLES];
+static tt_sample_ref refs[SAMPLES];
+
+static int by_id(const void *a, const void *b)
+{
+    uint64_t x = ((const tt_sample_ref *)a)->id, y = ((const tt_sample_ref *)b)->id;
+    return x < y ? -1 : x > y;
+}
+
+static int members_first(const void *a, const void *b)
+{
+    int x = ((const tt_sample_ref *)a)->member, y = ((const tt_sample_ref *)b)->member;
+    return x == y ? by_id(a, b) : y - x;
+}
+
+static tt_universe make_universe(void)
+{
+    for (int i = 0; i < SAMPLES; i++) {
+        items[i] = (tt_manifest_item){.split = "s", .id = "x", .digest = tt_sha256_of(&i, sizeof i)};
+        refs[i] = (tt_sample_ref){
+            .id = tt_samples_id(3, &items[i], 0), .item = &items[i], .data = "d", .member = i % 2};
+    }
+    qsort(refs, SAMPLES, sizeof *refs, by_id);
+    return (tt_universe){.refs = refs, .n = SAMPLES, .members = SAMPLES / 2};
+}
+
+START_TEST(ids_and_an_order_that_tell_labels_are_caught_as_label_blindness)
+{
+    tt_universe u = make_universe();
+    tt_ok(tt_samples_check_blind(3, &u, &err), &err);
+    tt_fails(tt_samples_check_blind(4, &u, &err), TT_ERR_INTERNAL, "label blindness: the id of d.s", &err);
+    qsort(refs, SAMPLES, sizeof *refs, members_first);
+    tt_fails(tt_samples_check_blind(3, &u, &err), TT_ERR_INTERNAL, "label blindness: d.s (x) is not where",
+             &err);
+    u = make_universe();
+    for (int i = 0; i < SAMPLES; i++) /* the lowest bit */
+        refs[i].id = (refs[i].id & ~UINT64_C(1)) | refs[i].member;
+    tt_fails(tt_samples_check_blind(3, &u, &err), TT_ERR_INTERNAL, "label blindness: the id of", &err);
+}
+END_TEST
+
+/* The toy's loss grows with its caption. */
+static const char long_caption[] =
+    "a portrait that is told of in so many words that a target without a network, whose prediction is a sum "
+    "over "
+    "the characters of what it is told, is further from the noise than for any portrait of few words";
+
+/* 12 members and 12 non-members, all unlike; captions: 1 members', 2 all. */
+static void make_images(int captions)
+{
+    static uint8_t rgb[32 * 32 * 3];
+    ck_assert_int_eq(shell("cd '%s' && rm -rf img && mkdir -p img/seen img/held_out", tt_test_dir()), 0);
+    for (int i = 0; i < 24; i++) {
+        const char *split = i < 12 ? "seen" : "held_out";
+        char path[600], name[64];
+        memset(rgb, i < 12 ? 255 - i : 122 + i, sizeof rgb);
+        tt_pixels p = {32, 32, rgb};
+        snprintf(path, sizeof path, "%s/img/%s/%d.png", tt_test_dir(), split, i);
+        tt_ok(tt_image_write_png(path, &p, &err), &err);
+        snprintf(name, sizeof name, "img/%s/%d.txt", split, i);
+        if (captions == 2 || (captions == 1 && i < 12))
+            write_text(name, i < 12 ? long_caption : "a portrait");
+    }
+}
+
+static const char folder[] = "  faces: {plugin: imagefolder, path: img}\n";
+
+START_TEST(captions_that_only_some_samples_have_reach_no_worker)
+{
+    char path[600];
+    for (int captions = 1; captions <= 2; captions++) {
+        make_images(captions);
+        write_spec(folder, toy, "  snoop: {}\n");
+        snprintf(path, sizeof path, "captions%d", captions);
+        ck_assert_msg(run(path, "") == 0, "%s", output);
+        snprintf(path, sizeof path, "%s/captions%d/results.h5", tt_test_dir(), captions);
+        tt_results r;
+        tt_ok(tt_results_read(path, &r, &err), &err);
+        ck_assert_uint_eq(r.features[0].n, 24);
+        for (size_t i = 0; i < 24; i++)
+            ck_assert((r.features[0].values[i] >= 10000) == (captions == 2));
+        tt_results_free(&r);
+    }
+}
+END_TEST
+
+/* ---- direction, calibration, images ---- */
+
+START_TEST(scores_that_are_lower_for_members_are_told_as_direction_and_not_turned_round)
+{
+    static const char *const forms[] = {"terminal", "markdown", "latex", "json"};
+    make_images(2);
+    write_spec(folder, toy, "  loss: {}\n");
+    ck_assert_msg(run("swapped", "") == 0, "%s", output);
+    has("loss            0.");
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        ck_assert_int_eq(shell("'" PROGRAM "' report '%s/swapped' --format %s", tt_test_dir(), forms[i]), 0);
+        has("direction: loss on target: AUC 0.");
+    }
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/swapped' --format csv", tt_test_dir()), 0);
+    has(",target,loss,direction_warning,1,");
+    /* without a signal there is no warning */
+    write_spec(faces, toy, "  snoop: {}\n");
+    ck_assert_int_eq(run("level", ""), 0);
+    lacks("direction:");
+}
+END_TEST
+
+START_TEST(a_threshold_from_the_rows_that_it_judges_is_refused_as_calibration)
+{
+    static const char same[] = "  target: {plugin: toy}\n"
+                               "  shadow: {plugin: toy, members: faces.seen, nonmembers: faces.held_out}\n";
+    static const char apart[] = "  target: {plugin: toy}\n"
+                                "  shadow: {plugin: toy, members: faces.a, nonmembers: faces.b}\n";
+    write_spec(faces, same, "  clid: {}\n");
+    ck_assert_int_eq(run("same", ""), 1);
+    has("calibration: faces.");
+    has("is judged on models.target and calibrates on the same weights");
+    write_spec(faces, apart, "  clid: {}\n");
+    ck_assert_msg(run("apart", "") == 0, "%s", output);
+    write_spec(faces, toy, "  clid: {calibration: split}\n");
+    ck_assert_msg(run("split", "") == 0, "%s", output);
+}
+END_TEST
+
+START_TEST(an_image_in_two_splits_or_as_member_and_non_member_is_refused_as_the_same_image)
+{
+    make_images(2);
+    ck_assert_int_eq(shell("cd '%s' && cp img/seen/0.png img/held_out/12.png", tt_test_dir()), 0);
+    write_spec(folder, toy, "  loss: {}\n");
+    ck_assert_int_ne(run("splits", ""), 0);
+    has("are the same image");
+    write_spec("  faces: {plugin: imagefolder, path: img, splits: {seen: 12}}\n"
+               "  other: {plugin: imagefolder, path: img, splits: {held_out: 12}}\n",
+               toy, "  loss: {}\n");
+    ck_assert_int_ne(run("sets", "nonmembers=other.held_out"), 0);
+    has("same image: models.target: ");
+}
+END_TEST
+
+/* ---- what an attack asks ---- */
+
+START_TEST(an_operation_that_was_not_declared_is_refused_by_name)
+{
+    write_spec(faces, toy, "  rogue: {how: undeclared}\n");
+    ck_assert_int_eq(run("undeclared", ""), 1);
+    has("predict is NULL, as it should be");
+    /* one that writes to the host itself: runtime/test_processes.c; a program: e2e/test_exec.c */
+    ck_assert_int_ne(shell("'" PROGRAM "' plugin check '" TT_BUILD_DIR "/tests/faulty/asks_undeclared.so'"),
+                     0);
+    has("calls predict, whose capability its plan does not declare");
+}
+END_TEST
+
+START_TEST(a_sample_that_is_not_of_the_step_is_refused_by_id)
+{
+    write_spec(faces, toy, "  rogue: {how: foreign}\n");
+    ck_assert_int_eq(run("foreign", ""), 1);
+    has("is not one of this step's");
+}
+END_TEST
+
+/* ---- files ---- */
 
 /* A run whose snoop opens this in this call; the exit code. */
 static int snoop(const char *dir, const char *file, const char *when, const char *more)
@@ -196,6 +362,13 @@ Suite *tt_test_suite(void)
     TCase *t = tcase_create("planted faults");
     tcase_set_timeout(t, 240);
 
+    tcase_add_test(t, ids_and_an_order_that_tell_labels_are_caught_as_label_blindness);
+    tcase_add_test(t, captions_that_only_some_samples_have_reach_no_worker);
+    tcase_add_test(t, scores_that_are_lower_for_members_are_told_as_direction_and_not_turned_round);
+    tcase_add_test(t, a_threshold_from_the_rows_that_it_judges_is_refused_as_calibration);
+    tcase_add_test(t, an_image_in_two_splits_or_as_member_and_non_member_is_refused_as_the_same_image);
+    tcase_add_test(t, an_operation_that_was_not_declared_is_refused_by_name);
+    tcase_add_test(t, a_sample_that_is_not_of_the_step_is_refused_by_id);
     tcase_add_test(t, a_worker_that_opens_the_manifest_or_the_weights_is_refused_by_the_kernel);
     tcase_add_test(t, a_file_that_a_parameter_names_is_read_and_in_process_nothing_is_confined);
     tcase_add_test(t, a_program_is_confined_as_a_plugin_is);
