@@ -43,7 +43,7 @@ tt_status tt_spec_map_open(const tt_spec_reader *r, const tt_node *parent, const
         tt_node at = *child;
         at.line = child->key_line ? child->key_line : child->line;
         at.column = child->key_line ? child->key_column : child->column;
-        tt_node_fail(&at, r->err, "%s is no key of a spec%s%s%s; docs/spec.md lists them",
+        tt_node_fail(&at, r->err, "%s is no key of a spec%s%s%s; docs/spec-reference.md lists them",
                      tt_spec_path(r, what, child->key), near ? ": did you mean '" : "", near ? near : "",
                      near ? "'?" : "");
         if (tt_spec_note(r, TT_ERR_INVALID)) return tt_spec_no_memory(r);

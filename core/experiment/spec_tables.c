@@ -9,10 +9,12 @@
 static const tt_spec_key top[] = {
     {"version", TT_KEY_INT, NULL, 1, 1, NULL, true, "version of the spec language"},
     {"base", TT_KEY_BASE, NULL, 0, 0, NULL, false,
-     "specs that this one starts from: a path or a list of paths"},
-    {"seed", TT_KEY_INT, "1", 0, 9223372036854775807.0, NULL, false, "of every random draw"},
+     "specs that this one starts from: a path or a list of paths; the later wins"},
+    {"seed", TT_KEY_INT, "1", 0, 9223372036854775807.0, NULL, false,
+     "of every random draw: noise, order of samples, calibration splits, bootstraps (docs/randomness.md)"},
     {"data", TT_KEY_DATA, NULL, 0, 0, NULL, true, "data sets by name"},
-    {"models", TT_KEY_MODELS, NULL, 0, 0, NULL, true, "models by role: target, shadow, control, …"},
+    {"models", TT_KEY_MODELS, NULL, 0, 0, NULL, true,
+     "models by role: target, shadow, control, and roles that an attack asks for"},
     {"services", TT_KEY_SERVICES, NULL, 0, 0, NULL, false,
      "the attacker's own models by name, which attacks ask beside the target: word_importance"},
     {"members", TT_KEY_SET, NULL, 0, 0, NULL, true, "DATASET.SPLIT: can these be told from the nonmembers?"},
@@ -21,13 +23,16 @@ static const tt_spec_key top[] = {
     {"attacks", TT_KEY_ATTACKS, NULL, 0, 0, NULL, true,
      "attacks by name; the name is the plugin's unless `plugin` says another"},
     {"device", TT_KEY_DEVICE, NULL, 0, 0, NULL, false, "where it is computed"},
-    {"limits", TT_KEY_LIMITS, NULL, 0, 0, NULL, false, "what a plugin may take"},
+    {"limits", TT_KEY_LIMITS, NULL, 0, 0, NULL, false, "what a plugin or a model may take"},
     {"controls", TT_KEY_CONTROLS, "on", 0, 0, NULL, false,
-     "attacks that are added to show what others' success is worth: on, off, or a map"},
+     "attacks that are added on the target, to show what others' success is worth: on, off, or a map; off is "
+     "printed in every report (docs/controls.md)"},
     {"budgets", TT_KEY_BUDGETS, NULL, 0, 0, NULL, false,
      "what attacks may ask of the models that are judged"},
     {"batch", TT_KEY_INT, "16", 1, 4096, NULL, false,
-     "samples measured together and journalled as one record"},
+     "samples that are measured together and journalled as one record: what a kill can lose. Part of a "
+     "step's "
+     "key, for attributed counts depend on it; scores do not"},
     {"published", TT_KEY_PUBLISHED, NULL, 0, 0, NULL, false,
      "a paper's table, shown beside the run's own numbers"},
     {"sweep", TT_KEY_SWEEP, NULL, 0, 0, NULL, false, "many runs at once: what differs between them"},
@@ -37,10 +42,11 @@ TABLE(tt_spec_table_top, top);
 static const tt_spec_key data[] = {
     {"plugin", TT_KEY_PLUGIN, NULL, 0, 0, NULL, true, "a data plugin; `telltale ls data`"},
     {"transforms", TT_KEY_TRANSFORMS, NULL, 0, 0, NULL, false,
-     "applied in this order to every image and caption"},
+     "list of transforms, applied in this order to every image and caption before anything else sees them; "
+     "those that exchange captions among images come last; `telltale ls transform`"},
     {"exif_orientation", TT_KEY_BOOL, "true", 0, 0, NULL, false, "turn images as their EXIF data say"},
     {"disjoint", TT_KEY_CHOICE, "pixels", 0, 0, "pixels|identity", false,
-     "two splits must not share an image, or not even a person"},
+     "what two splits must not share: an image (equal pixels), or not even a person"},
     {"duplicates", TT_KEY_CHOICE, "refuse", 0, 0, "refuse|allow", false, "equal images within one split"},
 };
 TABLE(tt_spec_table_data, data);
@@ -67,44 +73,59 @@ static const tt_spec_key threat_model[] = {
     {"access", TT_KEY_ACCESS, NULL, 0, 0,
      "black-box|grey-box|white-box|generate|seed|vary|encode|decode|text|predict|attention|grad_input|"
      "grad_weights",
-     true, "black-box, grey-box, white-box, or a list of capabilities"},
+     true,
+     "black-box (generate), grey-box (also seed, vary, encode, decode, text, predict), white-box (all), or a "
+     "list of capabilities"},
     {"captions", TT_KEY_CHOICE, "known", 0, 0, "unknown|known", false,
-     "does the attacker know the captions?"},
+     "unknown: attacks get no captions, and those that need them are refused"},
 };
 TABLE(tt_spec_table_threat_model, threat_model);
 
 static const tt_spec_key attack[] = {
     {"plugin", TT_KEY_PLUGIN, NULL, 0, 0, NULL, false, "an attack plugin; `telltale ls attack`"},
     {"exec", TT_KEY_PATH, NULL, 0, 0, NULL, false,
-     "instead of a plugin: a program in any language that speaks the worker's channel"},
+     "instead of a plugin: a program in any language that is the attack, a path from the spec's folder "
+     "(docs/attacks-in-python.md)"},
     {"interpreter", TT_KEY_TEXT, NULL, 0, 0, NULL, false,
-     "what runs `exec`: a name or a path; by default its #! line says, and python3 runs .py"},
+     "what runs `exec`: a name, looked for in PATH, or a path; without it its #! line says, and python3 runs "
+     ".py"},
     {"calibration", TT_KEY_CHOICE, NULL, 0, 0, "none|split|shadow|cross", false,
-     "where parameters and threshold come from; shadow where the spec has one with known images, else none"},
+     "where the attack's parameters and threshold come from. shadow: the protocol, and the default where the "
+     "spec has a shadow with known images. split: a part of the target's own members and nonmembers, which "
+     "are then not judged; a stronger attacker, labelled so in every table. cross: cross-validation on them, "
+     "every sample judged by a fit that did not see it; labelled likewise. none: parameters as given and no "
+     "threshold, so that the accuracy shown is the best one on these very data, labelled optimistic"},
     {"calibration_part", TT_KEY_FLOAT, "0.5", 0.01, 0.99, NULL, false,
-     "of each class, with calibration: split"},
-    {"calibration_folds", TT_KEY_INT, "5", 2, 100, NULL, false, "with calibration: cross"},
+     "the part of each class that calibrates, with calibration: split"},
+    {"calibration_folds", TT_KEY_INT, "5", 2, 100, NULL, false,
+     "parts, with calibration: cross; at most half the smaller class"},
 };
 TABLE(tt_spec_table_attack, attack);
 
 static const tt_spec_key device[] = {
-    {"backend", TT_KEY_PLUGIN, "cpu", 0, 0, NULL, false, "`telltale ls backend`"},
-    {"threads", TT_KEY_INT, "0", 0, 1024, NULL, false, "of model hosts and of fitting; 0: all processors"},
+    {"backend", TT_KEY_PLUGIN, "cpu", 0, 0, NULL, false, "what computes; `telltale ls backend`"},
+    {"threads", TT_KEY_INT, "0", 0, 1024, NULL, false,
+     "of model hosts and of fitting; 0: all processors. Results are the same bytes for the same number"},
     {"index", TT_KEY_INT, "0", 0, 255, NULL, false, "which accelerator"},
 };
 TABLE(tt_spec_table_device, device);
 
 static const tt_spec_key limits[] = {
     {"answer_s", TT_KEY_FLOAT, "0", 0, 1e7, NULL, false,
-     "seconds that a plugin may take for one answer; 0: no limit"},
+     "seconds; a plugin that takes longer for one answer counts as hung and is killed; 0: no limit"},
     {"memory_mib", TT_KEY_INT, "0", 0, 1e9, NULL, false,
-     "resident memory of each host and worker, in MiB, without mapped files; 0: no limit"},
+     "resident memory of each host and worker, in MiB, without mapped files: one that grows beyond it is "
+     "killed and its step fails saying so, before the kernel picks a victim; 0: no limit; not with "
+     "--in-process"},
     {"heartbeat_s", TT_KEY_FLOAT, "600", 0, 1e7, NULL, false,
-     "seconds for which no host or worker uses the processor while an answer is awaited, until it counts as "
-     "hung; 0: no limit"},
+     "seconds; a host or worker that owes an answer, while neither it nor any other uses the processor for "
+     "so "
+     "long, has hung: it is killed and its step fails. Raise it for models behind a network that may keep "
+     "one "
+     "waiting; 0: no limit; not with --in-process"},
     {"bad_samples", TT_KEY_FLOAT, "0", 0, 1, NULL, false,
      "share of a step's samples that may have a feature that is not a finite number; they are left out and "
-     "told"},
+     "told, beyond it the step fails. They are never averaged into anything"},
 };
 TABLE(tt_spec_table_limits, limits);
 
@@ -116,17 +137,23 @@ static const tt_spec_key controls[] = {
     {"near_duplicates", TT_KEY_INT, "16", 0, 64, NULL, false,
      "images of two sets that look alike within this many of 256 bits are listed; 0: not searched"},
     {"fixed_caption", TT_KEY_TEXT, NULL, 0, 0, NULL, false,
-     "each attack that reads captions, measured again with this one for every image"},
+     "each attack that reads captions, measured again with this one for every image; off unless it is said"},
 };
 TABLE(tt_spec_table_controls, controls);
 
 static const tt_spec_key budgets[] = {
     {"queries_per_sample", TT_KEY_INT, "0", 0, 1e9, NULL, false,
-     "predictions and images that one attack may ask of a model that is judged, a sample; 0: no limit"},
+     "predictions and generated images that one attack may ask of a model that is judged, for each sample. "
+     "An "
+     "attack that declares more is refused before any work (exit code 3), one that asks more all the same by "
+     "the model's host; 0: no limit"},
     {"predictions", TT_KEY_INT, "0", 0, 1e15, NULL, false,
-     "that the target may compute in the whole run, after sharing; 0: no limit"},
+     "that the target may compute in the whole run or sweep, after sharing and over all resumptions. An "
+     "attack "
+     "that alone needs more is refused before any work; where several together do, the host refuses what is "
+     "beyond, the step fails and keeps what it has, and a larger budget goes on from there; 0: no limit"},
     {"images", TT_KEY_INT, "0", 0, 1e15, NULL, false,
-     "that the target may generate in the whole run; 0: no limit"},
+     "that the target may generate in the whole run or sweep; likewise; 0: no limit"},
 };
 TABLE(tt_spec_table_budgets, budgets);
 
@@ -140,8 +167,13 @@ TABLE(tt_spec_table_published, published);
 
 static const tt_spec_key sweep[] = {
     {"grid", TT_KEY_AXES, NULL, 0, 0, NULL, false, "every value of each axis with every value of the others"},
-    {"zip", TT_KEY_AXES, NULL, 0, 0, NULL, false, "axes that advance together; combined with the grid"},
-    {"name", TT_KEY_TEXT, NULL, 0, 0, NULL, false, "of cells: a${attacks.clid.alpha}-s${seed}"},
+    {"zip", TT_KEY_AXES, NULL, 0, 0, NULL, false,
+     "axes of equal length that advance together; combined with the grid"},
+    {"name", TT_KEY_TEXT, NULL, 0, 0, NULL, false,
+     "of cells, from ${axis}: an axis's key or its last part, a${attacks.clid.alpha}-s${seed}. Letters, "
+     "digits "
+     "and . _ = , + -, at most 120; without it all axes, alpha=0.1,seed=1. Two cells of one name are "
+     "refused"},
     {"max_cells", TT_KEY_INT, "1000", 1, 1000000, NULL, false, "more cells are taken for a mistake"},
 };
 TABLE(tt_spec_table_sweep, sweep);

@@ -1,4 +1,5 @@
 /* The schema for editors: whole, and of the tables that reading uses. */
+#include "base/file.h"
 #include "experiment/schema.h"
 #include "formats/json.h"
 #include "support/test.h"
@@ -142,6 +143,50 @@ START_TEST(a_map_that_names_a_plugin_is_checked_by_its_parameters)
 }
 END_TEST
 
+START_TEST(the_kept_reference_is_what_the_program_prints)
+{
+    tt_registry *own; /* without the fixtures */
+    tt_buf printed = {0};
+    char *kept;
+    size_t size;
+    tt_ok(tt_registry_open(NULL, 0, &own, &err), &err);
+    tt_ok(tt_spec_reference(own, &printed, &err), &err);
+    tt_ok(tt_file_read(TT_SOURCE_DIR "/docs/spec-reference.md", 1u << 24, &kept, &size, &err), &err);
+    ck_assert_msg(size == printed.size && memcmp(kept, printed.data, size) == 0,
+                  "docs/spec-reference.md is not what the program prints: renew it with\n  "
+                  "build/release/telltale schema --format markdown > docs/spec-reference.md");
+    tt_free(kept);
+    tt_buf_free(&printed);
+    tt_registry_close(own);
+}
+END_TEST
+
+START_TEST(the_reference_has_every_key_and_parameter_with_its_meaning)
+{
+    tt_buf text = {0};
+    tt_ok(tt_spec_reference(registry, &text, &err), &err);
+    size_t seen = 0;
+    for (size_t i = 0; i < tt_registry_count(registry); i++) {
+        const tt_plugin_info *info = tt_registry_at(registry, i)->info;
+        if (info->kind == TT_KIND_BACKEND) continue;
+        char title[160];
+        snprintf(title, sizeof title, "\n### %s %s\n", tt_plugin_kind_name(info->kind), info->name);
+        const char *at = strstr(text.data, title);
+        ck_assert_msg(at != NULL, "no %s", title);
+        for (uint32_t k = 0; k < info->n_params; k++, seen++) {
+            snprintf(title, sizeof title, "\n| `%s` | ", info->params[k].key);
+            at = strstr(at, title); /* in the table's order */
+            ck_assert_msg(at != NULL, "%s has no %s", info->name, title);
+        }
+    }
+    ck_assert_uint_gt(seen, 20);
+    ck_assert_ptr_nonnull(strstr(text.data, "| `version` | integer, 1 | required | version of the spec"));
+    ck_assert_ptr_nonnull(strstr(text.data, "| `batch` | integer, 1 to 4096 | `16` | samples that"));
+    ck_assert_ptr_nonnull(strstr(text.data, "| `disjoint` | one of `pixels`, `identity` | `pixels` | "));
+    tt_buf_free(&text);
+}
+END_TEST
+
 Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("schema");
@@ -151,6 +196,8 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, every_parameter_of_every_plugin_is_there_with_its_type_and_range);
     tcase_add_test(tc, the_specs_own_keys_are_there_and_no_others);
     tcase_add_test(tc, a_map_that_names_a_plugin_is_checked_by_its_parameters);
+    tcase_add_test(tc, the_kept_reference_is_what_the_program_prints);
+    tcase_add_test(tc, the_reference_has_every_key_and_parameter_with_its_meaning);
     suite_add_tcase(suite, tc);
     return suite;
 }
