@@ -73,6 +73,7 @@ static void gather(gathering *g, double value)
 typedef struct pool { /* of the groups of one level */
     size_t n, groups;
     double squares;
+    double weights; /* sum of squares of the values' weights in the mean of all */
 } pool;
 
 static void close_group(pool *p, gathering *g)
@@ -89,7 +90,7 @@ static tt_replication_level level_of(const pool *p)
     size_t free = p->n - p->groups;
     if (free == 0) return l;
     l.sd = sqrt(p->squares / (double)free);
-    l.half_width_t = tt_student_quantile(0.975, (double)free) * l.sd / sqrt((double)p->n);
+    l.half_width_t = tt_student_quantile(0.975, (double)free) * l.sd * sqrt(p->weights);
     l.half_width_paper = 1.96 * sqrt(p->squares / (double)p->n) / sqrt((double)p->n); /* population sd */
     return l;
 }
@@ -107,17 +108,26 @@ tt_status tt_replication_of(size_t n, const tt_replicate *values, tt_replication
     qsort(v, n, sizeof *v, by_levels);
     pool pools[3] = {{0}, {0}, {0}};
     gathering seeds = {0}, splits = {0}, trainings = {0};
+    double weights = 0; /* of seeds, within their training */
     for (size_t i = 0; i < n; i++) {
         gather(&seeds, v[i].value);
         bool training_ends = i + 1 == n || v[i + 1].training != v[i].training;
         if (!training_ends && v[i + 1].split == v[i].split) continue;
         gather(&splits, seeds.mean);
+        weights += 1 / (double)seeds.n; /* n times (1/n)² */
         close_group(&pools[0], &seeds);
         if (!training_ends) continue;
         gather(&trainings, splits.mean);
+        pools[0].weights += weights / ((double)splits.n * (double)splits.n);
+        pools[1].weights += 1 / (double)splits.n;
+        weights = 0;
         close_group(&pools[1], &splits);
     }
+    double all = (double)trainings.n;
     out->mean = trainings.mean;
+    pools[0].weights /= all * all;
+    pools[1].weights /= all * all;
+    pools[2].weights = 1 / all;
     close_group(&pools[2], &trainings);
     out->attacks = level_of(&pools[0]);
     out->splits = level_of(&pools[1]);

@@ -105,9 +105,41 @@ START_TEST(levels_of_replication_are_kept_apart)
     ck_assert_double_eq_tol(r.trainings.sd, sqrt(32.0), 1e-14);
     ck_assert_double_eq_tol(r.trainings.half_width_t, tt_student_quantile(0.975, 1) * 4, 1e-9);
     ck_assert_double_eq_tol(r.trainings.half_width_paper, 1.96 * 4 / sqrt(2.0), 1e-14);
+    /* training 0 weighs 1/2 and so do its two splits; 3 degrees of the seeds, 1 of the splits */
+    double seeds = (4.0 / 64 + 2.0 / 16), splits = 2.0 / 16 + 1.0 / 4;
+    ck_assert_double_eq_tol(r.attacks.half_width_t, 3.182446305284263 * 2 * sqrt(seeds), 1e-9);
+    ck_assert_double_eq_tol(r.attacks.half_width_paper, 1.96 * sqrt(12 / 6.0) / sqrt(6.0), 1e-14);
+    ck_assert_double_eq_tol(r.splits.half_width_t, 12.706204736432095 * sqrt(8.0) * sqrt(splits), 1e-8);
     tt_ok(tt_replication_of(1, values, &r, &err), &err);
     ck_assert(isnan(r.attacks.sd) && isnan(r.trainings.half_width_t));
     ck_assert_int_eq(tt_replication_of(0, values, &r, &err), TT_ERR_INVALID);
+}
+END_TEST
+
+START_TEST(replicates_of_equal_groups_are_never_pooled_as_if_independent)
+{
+    /* seeds agree and splits do not: eight values with the spread of two */
+    tt_replicate values[8];
+    for (uint32_t i = 0; i < 8; i++)
+        values[i] = (tt_replicate){0, i / 4, i % 4, i < 4 ? 0.5 : 0.7};
+    tt_replication r;
+    tt_ok(tt_replication_of(8, values, &r, &err), &err);
+    ck_assert_double_eq_tol(r.mean, 0.6, 1e-15);
+    ck_assert_double_eq_tol(r.attacks.sd, 0, 1e-15);
+    ck_assert_double_eq_tol(r.splits.sd, 0.2 / sqrt(2.0), 1e-15);
+    ck_assert_double_eq_tol(r.splits.half_width_t, 12.706204736432095 * 0.1, 1e-9);
+    ck_assert(isnan(r.trainings.sd));
+    /* of one level alone it is what is said over seeds */
+    const double seeds[3] = {0.4, 0.5, 0.9};
+    tt_over_seeds o;
+    tt_over_seeds_of(seeds, 3, &o);
+    for (uint32_t i = 0; i < 3; i++)
+        values[i] = (tt_replicate){0, 0, i, seeds[i]};
+    tt_ok(tt_replication_of(3, values, &r, &err), &err);
+    ck_assert_double_eq_tol(r.attacks.half_width_t, o.half_width_t, 1e-14);
+    ck_assert_double_eq_tol(r.attacks.half_width_t, 4.302652729911275 * sqrt(0.07 / 3), 1e-9);
+    ck_assert_double_eq_tol(r.attacks.half_width_paper, o.half_width_paper, 1e-14);
+    ck_assert_double_eq_tol(r.attacks.sd, o.sd, 1e-14);
 }
 END_TEST
 
@@ -216,6 +248,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(cases, the_bootstrap_interval_of_the_auc_is_near_delongs_and_repeatable);
     tcase_add_test(cases, holm_steps_down);
     tcase_add_test(cases, levels_of_replication_are_kept_apart);
+    tcase_add_test(cases, replicates_of_equal_groups_are_never_pooled_as_if_independent);
     tcase_add_test(cases, precision_falls_with_prevalence);
     tcase_add_test(cases, precision_without_a_false_positive_is_not_certain);
     tcase_add_test(cases, set_tests_agree_with_scipy);
