@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "cli/cli.h"
+#include "experiment/replication.h"
 #include "experiment/report.h"
 #include "experiment/sweep_index.h"
 
@@ -61,6 +62,19 @@ static tt_status print_runs(const options *o, const runs *r, tt_buf *out, tt_err
     return good ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for the report");
 }
 
+static tt_status add_replication(const char *dir, tt_report *report, tt_error *err)
+{
+    tt_sweep_index index;
+    tt_replicated_list list = {0};
+    tt_status s = tt_sweep_index_read(dir, &index, err);
+    if (s) return s;
+    s = tt_replicated_read(&index, &list, err);
+    tt_sweep_index_free(&index);
+    if (!s && list.n) return tt_report_add_replication(report, &list, err);
+    tt_replicated_free(&list);
+    return s;
+}
+
 static tt_status make_form(const options *o, const runs *r, tt_buf *out, tt_error *err)
 {
     tt_report report;
@@ -68,6 +82,12 @@ static tt_status make_form(const options *o, const runs *r, tt_buf *out, tt_erro
     if (s) return s;
     bool good = true, drawn = true;
     report.dir = o->dirs[0];
+    for (size_t i = 0; i < o->n_dirs && !s; i++)
+        if (tt_sweep_index_there(o->dirs[i])) s = add_replication(o->dirs[i], &report, err);
+    if (s) {
+        tt_report_free(&report);
+        return s;
+    }
     if (strcmp(o->format, "markdown") == 0)
         good = tt_report_markdown(&report, out);
     else if (strcmp(o->format, "latex") == 0)
@@ -78,6 +98,8 @@ static tt_status make_form(const options *o, const runs *r, tt_buf *out, tt_erro
         s = tt_report_html(&report, &(tt_report_html_options){o->images}, out, err);
     else
         s = print_runs(o, r, out, err);
+    for (size_t i = 0; i < report.n_replicated && strcmp(o->format, "terminal") == 0; i++)
+        tt_replicated_table(&report.replicated[i], out);
     if (!good) s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the report");
     if (!s && o->figures && strcmp(o->format, "html") != 0) s = tt_report_figures(&report, &drawn, err);
     if (!drawn)

@@ -22,7 +22,10 @@ static tt_status validate_sweep(tt_run_options *o, const tt_launch *launch, tt_d
     const tt_sweep *sweep = o->sweep;
     if (s) return s;
     for (size_t a = 0; a < sweep->n_axes; a++)
-        tt_buf_printf(out, "%s %s: %zu value%s\n", sweep->axes[a].zipped ? "zip " : "grid",
+        tt_buf_printf(out, "%s %s: %zu value%s\n",
+                      sweep->axes[a].zipped  ? "zip "
+                      : sweep->axes[a].level ? "replication"
+                                             : "grid",
                       sweep->axes[a].key, sweep->axes[a].n, sweep->axes[a].n == 1 ? "" : "s");
     tt_buf_printf(out, "a sweep of %zu cells, %s to %s\n", sweep->n, sweep->names[0],
                   sweep->names[sweep->n - 1]);

@@ -106,7 +106,8 @@ static tt_status load_cell(tt_run_options *o, const tt_plugin_source *source, co
 {
     size_t cell;
     tt_status s = tt_sweep_open(request, &o->problems, &o->sweep, err);
-    if (!s && !o->sweep) s = tt_fail(err, TT_ERR_INVALID, "--cell %s: %s has no sweep", o->cell, o->spec);
+    if (!s && !o->sweep)
+        s = tt_fail(err, TT_ERR_INVALID, "--cell %s: %s has neither sweep nor replication", o->cell, o->spec);
     if (!s) s = tt_sweep_find(o->sweep, o->cell, &cell, err);
     return s ? s : tt_sweep_cell(o->sweep, cell, source, &o->problems, spec, err);
 }

@@ -80,6 +80,10 @@ static const char *own_type(tt_spec_key_type type)
         return "list of maps";
     case TT_KEY_TEXT:
         return "text";
+    case TT_KEY_VALUES:
+        return "list, or map of names to values";
+    case TT_KEY_COUNT_OR_VALUES:
+        return "integer, 1 to 1000, list, or map of names to values";
     case TT_KEY_AXES:
         return "map of keys to lists, or to maps of names to values";
     case TT_KEY_CONTROLS:
@@ -118,6 +122,7 @@ static const struct {
                 {"limits", &tt_spec_table_limits},
                 {"device", &tt_spec_table_device},
                 {"sweep", &tt_spec_table_sweep},
+                {"replication", &tt_spec_table_replication},
                 {"published", &tt_spec_table_published}};
 
 /* ---- plugins ---- */

@@ -405,6 +405,9 @@ tt_status tt_report_make(const tt_report_run *runs, size_t n_runs, tt_report *re
 
 void tt_report_free(tt_report *report)
 {
+    for (size_t i = 0; i < report->n_replicated; i++)
+        tt_replicated_free(&report->replicated[i]);
+    tt_free(report->replicated);
     tt_free(report->tables);
     tt_arena_destroy(report->arena);
     *report = (tt_report){0};

@@ -3,6 +3,7 @@
 #ifndef TT_EXPERIMENT_REPORT_H
 #define TT_EXPERIMENT_REPORT_H
 
+#include "experiment/replication.h"
 #include "experiment/results.h"
 
 typedef struct tt_report_run {
@@ -34,6 +35,8 @@ typedef struct tt_report {
     const char *dir; /* in which figures/ lies; the first run's, unless the caller says another (a sweep's) */
     tt_report_table *tables;
     size_t n_tables, capacity;
+    tt_replicated_list *replicated; /* of each sweep that repeats */
+    size_t n_replicated;
 } tt_report;
 
 /* Reads DIR/results.h5 and DIR/run.json. */
@@ -44,11 +47,13 @@ TT_API void tt_report_run_free(tt_report_run *run);
  * details; then failures and provenance. `runs` must outlive the report. */
 TT_API tt_status tt_report_make(const tt_report_run *runs, size_t n_runs, tt_report *report, tt_error *err);
 TT_API void tt_report_free(tt_report *report);
+/* Adds a table before all others, and lines to the CSV. `list` is taken over, also after a failure. */
+TT_API tt_status tt_report_add_replication(tt_report *report, tt_replicated_list *list, tt_error *err);
 
 TT_API bool tt_report_markdown(const tt_report *report, tt_buf *out);
 /* booktabs tables: best bold, second underlined. */
 TT_API bool tt_report_latex(const tt_report *report, tt_buf *out);
-/* One line a number: run, role, attack, metric, value, low, high. */
+/* One line a number: run (of replication: the setting), role, attack, metric, value, low, high. */
 TT_API bool tt_report_csv(const tt_report *report, tt_buf *out);
 
 typedef struct tt_report_html_options {

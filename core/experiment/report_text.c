@@ -253,5 +253,7 @@ bool tt_report_csv(const tt_report *report, tt_buf *out)
         if (run->has_info && run->info.landlock != TT_CONFINED_UNKNOWN)
             csv_line(&whole, "landlock_abi", run->info.landlock, (tt_interval){NAN, NAN});
     }
+    for (size_t i = 0; i < report->n_replicated; i++)
+        tt_replicated_csv(&report->replicated[i], out);
     return !out->failed;
 }

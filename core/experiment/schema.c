@@ -158,13 +158,20 @@ static tt_node *param_type(maker *m, const tt_param *row)
     return typed(m, "string");
 }
 
-/* Axes of a sweep: paths or names of their own, each with values or with names and values. */
-static tt_node *axes(maker *m)
+/* A list of values, or names and values. */
+static tt_node *values(maker *m)
 {
-    tt_node *map = typed(m, "object"), *list = typed(m, "array"), *named = typed(m, "object");
+    tt_node *list = typed(m, "array"), *named = typed(m, "object");
     set_number(m, list, "minItems", 1);
     set_number(m, named, "minProperties", 1);
-    set(m, map, "additionalProperties", any_of(m, list, named, NULL));
+    return any_of(m, list, named, NULL);
+}
+
+/* Axes of a sweep: paths or names of their own. */
+static tt_node *axes(maker *m)
+{
+    tt_node *map = typed(m, "object");
+    set(m, map, "additionalProperties", values(m));
     return map;
 }
 
@@ -195,6 +202,14 @@ static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
         return any_of(m, choice(m, "on|off"), typed(m, "boolean"), reference_to(m, row->key, ""));
     case TT_KEY_AXES:
         return axes(m);
+    case TT_KEY_VALUES:
+        return values(m);
+    case TT_KEY_COUNT_OR_VALUES: {
+        tt_node *count = typed(m, "integer");
+        set_number(m, count, "minimum", row->min);
+        set_number(m, count, "maximum", row->max);
+        return any_of(m, count, values(m), NULL);
+    }
     case TT_KEY_TRANSFORMS:
         return list_of(m, reference_to(m, "transform", ""));
     case TT_KEY_SET: {
@@ -214,7 +229,9 @@ static tt_node *own_properties(maker *m, const tt_spec_table *table, tt_plugin_k
         const tt_spec_key *row = &table->rows[i];
         tt_node *type = own_type(m, row, kind);
         /* a sweep is read before references are */
-        bool plain = row->type == TT_KEY_SWEEP || row->type == TT_KEY_AXES;
+        bool plain = row->type == TT_KEY_SWEEP || row->type == TT_KEY_AXES ||
+                     row->type == TT_KEY_REPLICATION || row->type == TT_KEY_VALUES ||
+                     row->type == TT_KEY_COUNT_OR_VALUES;
         tt_node *one = plain ? any_of(m, type, typed(m, "null"), NULL)
                              : value(m, type, !row->required, row->help, row->default_value);
         if (plain) set_text(m, one, "description", row->help);
@@ -375,6 +392,7 @@ static tt_node *whole(maker *m)
     set(m, definitions, "budgets", plain_section(m, &tt_spec_table_budgets));
     set(m, definitions, "published", plain_section(m, &tt_spec_table_published));
     set(m, definitions, "sweep", plain_section(m, &tt_spec_table_sweep));
+    set(m, definitions, "replication", plain_section(m, &tt_spec_table_replication));
     tt_node *root = closed(m, own_properties(m, &tt_spec_table_top, 0));
     set_text(m, root, "$schema", "http://json-schema.org/draft-07/schema#");
     set_text(m, root, "title", "Telltale experiment spec");

@@ -38,10 +38,15 @@ tt_status tt_spec_document_open(tt_spec_document *d, const tt_spec_request *requ
 tt_status tt_spec_document_read(tt_spec_document *d, const tt_spec_request *request)
 {
     tt_status s = tt_spec_document_open(d, request);
-    const tt_node *sweep = s ? NULL : tt_spec_child(d->root, "sweep");
-    if (sweep && sweep->kind != TT_NODE_NULL)
-        return tt_node_fail(sweep, d->err,
-                            "sweep: this spec stands for several runs, and one is wanted here: name one with "
-                            "--cell, or leave the sweep out (sweep=null)");
+    static const char *const keys[] = {"sweep", "replication"};
+    for (size_t i = 0; i < 2 && !s; i++) {
+        const tt_node *several = tt_spec_child(d->root, keys[i]);
+        if (several && several->kind != TT_NODE_NULL)
+            return tt_node_fail(
+                several, d->err,
+                "%s: this spec stands for several runs, and one is wanted here: name one with "
+                "--cell, or leave the %s out (%s=null)",
+                keys[i], keys[i], keys[i]);
+    }
     return s;
 }

@@ -36,6 +36,8 @@ static const tt_spec_key top[] = {
     {"published", TT_KEY_PUBLISHED, NULL, 0, 0, NULL, false,
      "a paper's table, shown beside the run's own numbers"},
     {"sweep", TT_KEY_SWEEP, NULL, 0, 0, NULL, false, "many runs at once: what differs between them"},
+    {"replication", TT_KEY_REPLICATION, NULL, 0, 0, NULL, false,
+     "the same run many times, so that reports say how far its numbers carry; each cell of a sweep likewise"},
 };
 TABLE(tt_spec_table_top, top);
 
@@ -177,6 +179,21 @@ static const tt_spec_key sweep[] = {
     {"max_cells", TT_KEY_INT, "1000", 1, 1000000, NULL, false, "more cells are taken for a mistake"},
 };
 TABLE(tt_spec_table_sweep, sweep);
+
+static const tt_spec_key replication[] = {
+    {"attack_seeds", TT_KEY_COUNT_OR_VALUES, NULL, 1, 1000, NULL, false,
+     "values of `seed`, or how many, counted on from it: the attack's noise, order and calibration splits "
+     "are "
+     "drawn anew on the same samples. Or names with sets of keys that draw less anew, such as "
+     "{a: {attacks.clid.classifier_seed: 0}, b: {attacks.clid.classifier_seed: 1}}"},
+    {"splits", TT_KEY_COUNT_OR_VALUES, NULL, 1, 1000, NULL, false,
+     "values of `split_seed` of the data sets of members and nonmembers, or how many, counted on from it; or "
+     "names with sets of keys: other samples of the same source"},
+    {"trainings", TT_KEY_VALUES, NULL, 0, 0, NULL, false,
+     "values of `models.target.path`, or names with sets of keys (path, members, nonmembers): other models "
+     "that were trained in the same way"},
+};
+TABLE(tt_spec_table_replication, replication);
 
 const tt_spec_key *tt_spec_key_of(const tt_spec_table *table, const char *key)
 {

@@ -17,8 +17,10 @@ typedef enum tt_spec_key_type {
     TT_KEY_BASE, /* a path or a list of paths */
     TT_KEY_TRANSFORMS,
     TT_KEY_TEXT,
-    TT_KEY_AXES, /* paths, each with a list of values or a map of names to values */
-    TT_KEY_DATA, /* sections */
+    TT_KEY_VALUES,          /* a list of values, or a map of names to values */
+    TT_KEY_COUNT_OR_VALUES, /* the same, or how many, min..max */
+    TT_KEY_AXES,            /* paths, each with a list of values or a map of names to values */
+    TT_KEY_DATA,            /* sections */
     TT_KEY_MODELS,
     TT_KEY_SERVICES,
     TT_KEY_ATTACKS,
@@ -28,7 +30,8 @@ typedef enum tt_spec_key_type {
     TT_KEY_BUDGETS,
     TT_KEY_CONTROLS,
     TT_KEY_PUBLISHED,
-    TT_KEY_SWEEP
+    TT_KEY_SWEEP,
+    TT_KEY_REPLICATION
 } tt_spec_key_type;
 
 typedef struct tt_spec_key {
@@ -51,7 +54,7 @@ typedef struct tt_spec_table {
 extern const tt_spec_table tt_spec_table_top, tt_spec_table_data, tt_spec_table_transform,
     tt_spec_table_model, tt_spec_table_service, tt_spec_table_threat_model, tt_spec_table_attack,
     tt_spec_table_device, tt_spec_table_limits, tt_spec_table_budgets, tt_spec_table_controls,
-    tt_spec_table_sweep, tt_spec_table_published;
+    tt_spec_table_sweep, tt_spec_table_replication, tt_spec_table_published;
 
 const tt_spec_key *tt_spec_key_of(const tt_spec_table *table, const char *key); /* NULL: none */
 /* All keys; their number. */

@@ -64,8 +64,9 @@ static void put_name(const tt_sweep *sweep, const char *template, size_t cell, t
 {
     for (size_t a = 0; !template && a < sweep->n_axes; a++) {
         const tt_sweep_axis *axis = &sweep->axes[a];
-        tt_buf_printf(out, "%s%s%s%s", a ? "," : "", axis->variants ? "" : axis->label,
-                      axis->variants ? "" : "=", label_in(sweep, cell, a));
+        bool named = !axis->variants || axis->level;
+        tt_buf_printf(out, "%s%s%s%s", a ? "," : "", named ? axis->label : "", named ? "=" : "",
+                      label_in(sweep, cell, a));
     }
     for (const char *p = template; p && *p; p++) {
         if (p[0] != '$' || p[1] != '{') {
@@ -77,6 +78,9 @@ static void put_name(const tt_sweep *sweep, const char *template, size_t cell, t
         tt_buf_printf(out, "%s", label_in(sweep, cell, (size_t)(axis - sweep->axes)));
         p = end;
     }
+    for (size_t a = 0; template && a < sweep->n_axes; a++) /* a name speaks of the sweep alone */
+        if (sweep->axes[a].level)
+            tt_buf_printf(out, ",%s=%s", sweep->axes[a].label, label_in(sweep, cell, a));
 }
 
 static tt_status check_name(const tt_spec_reader *r, const tt_sweep *sweep, const tt_node *at,
@@ -101,7 +105,7 @@ static tt_status check_name(const tt_spec_reader *r, const tt_sweep *sweep, cons
 
 static tt_status name_cells(const tt_spec_reader *r, const tt_node *node, size_t n, tt_sweep *sweep)
 {
-    const tt_node *name = tt_node_get(node, "name");
+    const tt_node *name = tt_node_get(node, "name"); /* `node` may be `replication:`, which has none */
     if (name && name->kind == TT_NODE_NULL) name = NULL;
     tt_status s = name ? check_template(r, sweep, name) : TT_OK;
     if (s) return s;
@@ -169,8 +173,17 @@ static void remove_child(tt_node *map, const tt_node *child)
         }
 }
 
-static tt_status read_sweep(tt_sweep *sweep, const tt_node *node, const tt_spec_request *request)
+/* NULL: absent, or null. */
+static const tt_node *said(const tt_node *root, const char *key)
 {
+    const tt_node *node = tt_node_get(root, key);
+    return node && node->kind != TT_NODE_NULL ? node : NULL;
+}
+
+static tt_status read_sweep(tt_sweep *sweep, const tt_node *node, const tt_node *replication,
+                            const tt_spec_request *request)
+{
+    const tt_node *place = node ? node : replication;
     tt_spec_document *d = sweep->document;
     tt_spec holder = {.arena = sweep->arena};
     tt_spec_reader r = {.spec = &holder, .root = d->root, .problems = d->problems, .err = d->err};
@@ -179,11 +192,13 @@ static tt_status read_sweep(tt_sweep *sweep, const tt_node *node, const tt_spec_
     size_t n = 0;
     tt_status s =
         tt_spec_note(&r, tt_spec_map_open(&r, d->root, "sweep", "sweep", &tt_spec_table_sweep, &map));
-    if (!s && node->kind == TT_NODE_MAP) s = tt_spec_integer(&map, "max_cells", &most);
-    if (!s && node->kind == TT_NODE_MAP) s = tt_spec_note(&r, tt_sweep_read_axes(&r, node, request, sweep));
+    if (!s && (!node || node->kind == TT_NODE_MAP)) {
+        s = tt_spec_integer(&map, "max_cells", &most);
+        if (!s) s = tt_spec_note(&r, tt_sweep_read_axes(&r, node, replication, request, sweep));
+    }
     if (!s) s = tt_problems_status(d->problems, d->err);
-    if (!s) s = count_cells(&r, sweep, node, most, &n);
-    if (!s) s = name_cells(&r, node, n, sweep);
+    if (!s) s = count_cells(&r, sweep, place, most, &n);
+    if (!s) s = name_cells(&r, place, n, sweep);
     return s;
 }
 
@@ -202,12 +217,14 @@ tt_status tt_sweep_open(const tt_spec_request *request, tt_problems *problems, t
     *d = (tt_spec_document){.arena = arena, .problems = problems, .err = &own};
     *sweep = (tt_sweep){.arena = arena, .path = path, .document = d};
     tt_status s = tt_spec_document_open(d, request);
-    tt_node *node = s ? NULL : tt_spec_child(d->root, "sweep");
-    bool swept = node && node->kind != TT_NODE_NULL;
+    const tt_node *node = s ? NULL : said(d->root, "sweep");
+    const tt_node *replication = s ? NULL : said(d->root, "replication");
+    bool swept = node || replication;
     if (swept) {
-        s = tt_problems_note(problems, read_sweep(sweep, node, request), &own);
+        s = tt_problems_note(problems, read_sweep(sweep, node, replication, request), &own);
         if (!s) s = tt_problems_status(problems, &own);
         remove_child(d->root, node);
+        remove_child(d->root, replication);
     }
     if (s || !swept) tt_arena_destroy(arena);
     if (s && err) *err = own;

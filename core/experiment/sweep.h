@@ -1,5 +1,5 @@
-/* A spec with `sweep:` stands for many runs, its cells, that differ in a few keys (docs/spec.md). Cells share
- * one store, so that a step that is equal in several of them is run once. */
+/* A spec with `sweep:` or `replication:` stands for many runs, its cells, that differ in a few keys
+ * (docs/spec.md). Cells share one store, so that a step that is equal in several of them is run once. */
 #ifndef TT_EXPERIMENT_SWEEP_H
 #define TT_EXPERIMENT_SWEEP_H
 
@@ -14,11 +14,24 @@ typedef struct tt_sweep_value {
     const tt_node *node;
 } tt_sweep_value;
 
+/* What a value of the axis repeats; TT_LEVEL_NONE: an axis of `sweep:`, whose values are compared. */
+typedef enum tt_sweep_level {
+    TT_LEVEL_NONE,
+    TT_LEVEL_ATTACK,
+    TT_LEVEL_SPLIT,
+    TT_LEVEL_TRAINING
+} tt_sweep_level;
+/* "seed", "split", "training" */
+TT_API const char *tt_sweep_level_label(tt_sweep_level level);
+
 typedef struct tt_sweep_axis {
     const char *key;   /* "attacks.clid.alpha", or a name of its own, "variant" */
     const char *label; /* the last part of the key where that tells it from the other axes, "alpha" */
     bool variants;     /* each value is a set of keys: {attacks.clid.alpha: 0.1, seed: 2} */
     bool zipped;       /* advances together with the other zipped ones */
+    tt_sweep_level level;
+    bool counted; /* values go on from what the spec itself says there */
+    bool drawn;   /* values set split_seed of the data sets that the spec's members and nonmembers name */
     const tt_sweep_value *values;
     size_t n;
     const tt_node *node; /* for messages */

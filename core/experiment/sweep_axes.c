@@ -90,31 +90,41 @@ static bool begins_in_spec(const char *path, char first[64])
     return n < 64 && tt_spec_key_of(&tt_spec_table_top, first);
 }
 
-static tt_status refuse_unknown(const tt_spec_reader *r, const tt_node *child, const char *first)
+/* Where an axis stands. */
+static const char *section_of(tt_sweep_level level)
+{
+    return level ? "replication" : "sweep";
+}
+
+static tt_status refuse_unknown(const tt_spec_reader *r, const tt_node *child, tt_sweep_level level,
+                                const char *first)
 {
     const char *known[TT_SPEC_TABLE_MAX];
     size_t n = tt_spec_table_names(&tt_spec_table_top, known);
     const char *near = tt_nearest(first, known, n);
     tt_node at = tt_sweep_place(child);
     return tt_node_fail(&at, r->err,
-                        "sweep: %.120s: '%s' is no key of a spec%s%s%s; an axis with a name of its own has "
+                        "%s: %.120s: '%s' is no key of a spec%s%s%s; an axis with a name of its own has "
                         "named sets of keys, %.40s: {a: {seed: 1}, b: {seed: 2}}",
-                        child->key, first, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "",
-                        near ? "variant" : first);
+                        section_of(level), child->key, first, near ? ": did you mean '" : "",
+                        near ? near : "", near ? "'?" : "", near ? "variant" : first);
 }
 
 /* Keys that are read before there are cells, and paths with empty parts. */
-static tt_status check_path(const tt_spec_reader *r, const tt_node *child, bool *known)
+static tt_status check_path(const tt_spec_reader *r, const tt_node *child, tt_sweep_level level, bool *known)
 {
     char first[64];
     tt_node at = tt_sweep_place(child);
-    const char *path = child->key;
+    const char *path = child->key, *section = section_of(level);
     size_t n = strlen(path);
     *known = begins_in_spec(path, first);
     if (n == 0 || path[0] == '.' || path[n - 1] == '.' || strstr(path, ".."))
-        return tt_node_fail(&at, r->err, "sweep: '%.120s': a key between dots is empty", path);
-    if (strcmp(first, "base") == 0 || strcmp(first, "sweep") == 0 || strcmp(first, "version") == 0)
-        return tt_node_fail(&at, r->err, "sweep: %s is the same in all cells: it cannot be an axis", first);
+        return tt_node_fail(&at, r->err, "%s: '%.120s': a key between dots is empty", section, path);
+    static const char *const whole[] = {"base", "sweep", "replication", "version"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (strcmp(first, whole[i]) == 0)
+            return tt_node_fail(&at, r->err, "%s: %s is the same in all cells: it cannot be an axis", section,
+                                first);
     return TT_OK;
 }
 
@@ -135,14 +145,15 @@ static tt_status check_variant(const tt_spec_reader *r, const tt_sweep_axis *axi
     if (variant->kind == TT_NODE_NULL) return TT_OK; /* the spec as it is */
     char first[64];
     begins_in_spec(axis->key, first);
-    if (variant->kind != TT_NODE_MAP || strchr(axis->key, '.')) return refuse_unknown(r, axis->node, first);
+    if (variant->kind != TT_NODE_MAP || strchr(axis->key, '.'))
+        return refuse_unknown(r, axis->node, axis->level, first);
     tt_status s = TT_OK;
     for (const tt_node *child = variant->children; child && !s; child = child->next) {
         bool known;
-        s = check_path(r, child, &known);
+        s = check_path(r, child, axis->level, &known);
         if (!s && !known) {
             begins_in_spec(child->key, first);
-            s = refuse_unknown(r, child, first);
+            s = refuse_unknown(r, child, axis->level, first);
         }
         s = note(r, s);
     }
@@ -156,25 +167,26 @@ static tt_status read_names(const tt_spec_reader *r, tt_sweep_axis *axis, tt_swe
         values[axis->n++] = (tt_sweep_value){child->key, child};
         tt_node at = tt_sweep_place(child);
         if (!label_well_formed(child->key))
-            s = note(r,
-                     tt_node_fail(&at, r->err,
-                                  "sweep: '%.60s' names a value of %.120s: must be 1 to %u letters, digits "
-                                  "and . _ = , + -",
-                                  child->key, axis->key, LABEL_MAX));
-        if (!s && axis->variants) s = check_variant(r, axis, child);
+            s = note(r, tt_node_fail(&at, r->err,
+                                     "%s: '%.60s' names a value of %.120s: must be 1 to %u letters, digits "
+                                     "and . _ = , + -",
+                                     section_of(axis->level), child->key, axis->key, LABEL_MAX));
+        bool value = axis->level && child->kind != TT_NODE_MAP && child->kind != TT_NODE_NULL;
+        if (!s && axis->variants && !value) s = check_variant(r, axis, child);
     }
     return s;
 }
 
-static tt_status read_axis(const tt_spec_reader *r, const tt_node *node, bool zipped, tt_sweep_axis *axis)
+tt_status tt_sweep_read_axis(const tt_spec_reader *r, const tt_node *node, tt_sweep_level level,
+                             tt_sweep_axis *axis)
 {
     bool known;
     char first[64];
-    *axis = (tt_sweep_axis){.key = node->key, .zipped = zipped, .node = node};
-    tt_status s = check_path(r, node, &known);
+    *axis = (tt_sweep_axis){.key = node->key, .level = level, .node = node};
+    tt_status s = check_path(r, node, level, &known);
     if (s) return s;
     begins_in_spec(node->key, first);
-    if (!known && node->kind != TT_NODE_MAP) return refuse_unknown(r, node, first);
+    if (!known && !level && node->kind != TT_NODE_MAP) return refuse_unknown(r, node, level, first);
     if (node->kind != TT_NODE_LIST && node->kind != TT_NODE_MAP)
         return tt_node_fail(node, r->err,
                             "sweep: %.120s is %.60s: must be a list of values, or a map of names to values",
@@ -190,68 +202,115 @@ static tt_status read_axis(const tt_spec_reader *r, const tt_node *node, bool zi
 
 /* ---- all axes ---- */
 
-/* The axis that sets a path, counted from 1, kept in the map's values. */
-static tt_status claim(const tt_spec_reader *r, tt_string_map *paths, const char *path, size_t axis,
+/* The paths that axes set: in `map` the axis of each, counted from 1. */
+typedef struct claims {
+    const tt_sweep *sweep;
+    tt_string_map map;
+} claims;
+
+/* "sweep", "replication.splits": who sets a path. */
+static const char *setter(const claims *paths, size_t axis)
+{
+    tt_sweep_level level = paths->sweep->axes[axis - 1].level;
+    return level == TT_LEVEL_NONE     ? "an axis of the sweep"
+           : level == TT_LEVEL_ATTACK ? "replication.attack_seeds"
+           : level == TT_LEVEL_SPLIT  ? "replication.splits"
+                                      : "replication.trainings";
+}
+
+static tt_status claim(const tt_spec_reader *r, claims *paths, const char *path, size_t axis,
                        const tt_node *child)
 {
-    size_t before = (size_t)(uintptr_t)tt_string_map_get(paths, path);
+    size_t before = (size_t)(uintptr_t)tt_string_map_get(&paths->map, path);
     if (before && before != axis) {
         tt_node at = tt_sweep_place(child);
-        return note(r, tt_node_fail(&at, r->err, "sweep: two axes set %.120s", path));
+        if (!paths->sweep->axes[axis - 1].level)
+            return note(r, tt_node_fail(&at, r->err, "sweep: two axes set %.120s", path));
+        return note(r, tt_node_fail(&at, r->err, "%s sets %.120s, and so does %s", setter(paths, axis), path,
+                                    setter(paths, before)));
     }
-    return tt_string_map_put(paths, path, (void *)(uintptr_t)axis) ? TT_OK : tt_sweep_no_memory(r->err);
+    return tt_string_map_put(&paths->map, path, (void *)(uintptr_t)axis) ? TT_OK : tt_sweep_no_memory(r->err);
 }
 
 /* The axis that sets a key above `path`; 0: none. */
-static size_t claimed_above(const tt_string_map *paths, const char *path)
+static size_t claimed_above(const claims *paths, const char *path)
 {
     char above[256];
     for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
         if ((size_t)(dot - path) >= sizeof above) return 0;
         memcpy(above, path, (size_t)(dot - path));
         above[dot - path] = '\0';
-        size_t axis = (size_t)(uintptr_t)tt_string_map_get(paths, above);
+        size_t axis = (size_t)(uintptr_t)tt_string_map_get(&paths->map, above);
         if (axis) return axis;
     }
     return 0;
 }
 
 /* Calls for each path that an axis sets. */
-static tt_status each_path(const tt_spec_reader *r, const tt_sweep_axis *axis, size_t number,
-                           tt_string_map *paths,
-                           tt_status (*call)(const tt_spec_reader *r, tt_string_map *paths, const char *path,
+static tt_status each_path(const tt_spec_reader *r, claims *paths, size_t number,
+                           tt_status (*call)(const tt_spec_reader *r, claims *paths, const char *path,
                                              size_t axis, const tt_node *child))
 {
+    const tt_sweep_axis *axis = &paths->sweep->axes[number - 1];
     if (!axis->variants) return call(r, paths, axis->key, number, axis->node);
     tt_status s = TT_OK;
     for (size_t i = 0; i < axis->n; i++)
         for (const tt_node *child = axis->values[i].node->children; child && !s; child = child->next)
-            s = call(r, paths, child->key, number, child);
+            s = call(r, paths, child->key, number, axis->drawn ? axis->node : child);
     return s;
 }
 
-static tt_status check_above(const tt_spec_reader *r, tt_string_map *paths, const char *path, size_t axis,
+static tt_status check_above(const tt_spec_reader *r, claims *paths, const char *path, size_t axis,
                              const tt_node *child)
 {
     size_t above = claimed_above(paths, path);
     if (!above || above == axis) return TT_OK;
     tt_node at = tt_sweep_place(child);
+    if (paths->sweep->axes[axis - 1].level || paths->sweep->axes[above - 1].level)
+        return note(r, tt_node_fail(&at, r->err, "%s sets %.120s, which lies in a map that %s sets",
+                                    setter(paths, axis), path, setter(paths, above)));
     return note(r, tt_node_fail(&at, r->err, "sweep: another axis sets a map in which %.120s lies", path));
 }
 
+/* Draws of the data sets that the spec names would be draws of others in some cells. */
+static tt_status check_drawn(const tt_spec_reader *r, const claims *paths)
+{
+    static const char *const keys[] = {"members", "nonmembers"};
+    tt_status s = TT_OK;
+    for (size_t a = 0; a < paths->sweep->n_axes && !s; a++)
+        for (size_t k = 0; k < 2 && paths->sweep->axes[a].drawn && !s; k++) {
+            size_t other = (size_t)(uintptr_t)tt_string_map_get(&paths->map, keys[k]);
+            if (!other) continue;
+            tt_node at = tt_sweep_place(paths->sweep->axes[a].node);
+            s = note(r, tt_node_fail(&at, r->err,
+                                     "replication.splits draws from the data set of %s, which %s sets: write "
+                                     "sets of keys, {a: {data.faces.split_seed: 1}, …}",
+                                     keys[k], setter(paths, other)));
+        }
+    return s;
+}
+
 /* An override that every cell sets again would do nothing. */
-static tt_status check_overrides(const tt_spec_reader *r, const tt_string_map *paths,
-                                 const tt_spec_request *request)
+static tt_status check_overrides(const tt_spec_reader *r, const claims *paths, const tt_spec_request *request)
 {
     tt_status s = TT_OK;
     for (size_t i = 0; i < request->n_overrides && !s; i++) {
         char path[256];
         snprintf(path, sizeof path, "%.*s", (int)strcspn(request->overrides[i], "="), request->overrides[i]);
-        if (!tt_string_map_has(paths, path) && !claimed_above(paths, path)) continue;
-        s = note(r, tt_fail(r->err, TT_ERR_INVALID,
-                            "override %.200s: an axis of the sweep sets that in every cell: override the "
-                            "axis (sweep.grid.%s=[…]) or leave the sweep out (sweep=null)",
-                            request->overrides[i], path));
+        size_t number = (size_t)(uintptr_t)tt_string_map_get(&paths->map, path);
+        if (!number) number = claimed_above(paths, path);
+        const tt_sweep_axis *axis = number ? &paths->sweep->axes[number - 1] : NULL;
+        if (!axis || axis->counted) continue; /* a count goes on from there */
+        if (axis->level)
+            s = note(r, tt_fail(r->err, TT_ERR_INVALID,
+                                "override %.200s: %s sets that in every cell: override it, or leave it out "
+                                "(%s=null)",
+                                request->overrides[i], setter(paths, number), setter(paths, number)));
+        else
+            s = note(r, tt_fail(r->err, TT_ERR_INVALID,
+                                "override %.200s: an axis of the sweep sets that in every cell: override the "
+                                "axis (sweep.grid.%s=[…]) or leave the sweep out (sweep=null)",
+                                request->overrides[i], path));
     }
     return s;
 }
@@ -259,14 +318,15 @@ static tt_status check_overrides(const tt_spec_reader *r, const tt_string_map *p
 /* Two axes must not set one key, nor one a key within what another sets: which of them wins? */
 static tt_status check_paths(const tt_spec_reader *r, const tt_sweep *sweep, const tt_spec_request *request)
 {
-    tt_string_map paths = {0};
+    claims paths = {.sweep = sweep};
     tt_status s = TT_OK;
     for (size_t a = 0; a < sweep->n_axes && !s; a++)
-        s = each_path(r, &sweep->axes[a], a + 1, &paths, claim);
+        s = each_path(r, &paths, a + 1, claim);
     for (size_t a = 0; a < sweep->n_axes && !s; a++)
-        s = each_path(r, &sweep->axes[a], a + 1, &paths, check_above);
+        s = each_path(r, &paths, a + 1, check_above);
+    if (!s) s = check_drawn(r, &paths);
     if (!s) s = check_overrides(r, &paths, request);
-    tt_string_map_free(&paths);
+    tt_string_map_free(&paths.map);
     return s;
 }
 
@@ -281,8 +341,10 @@ static tt_status read_axes(const tt_spec_reader *r, const tt_node *sweep_node, c
                             tt_node_kind_name(node->kind));
     tt_status s = TT_OK;
     for (const tt_node *child = node->children; child && !s; child = child->next) {
-        s = note(r, read_axis(r, child, key[0] == 'z', &sweep->axes[sweep->n_axes]));
-        sweep->n_axes += sweep->axes[sweep->n_axes].values != NULL;
+        tt_sweep_axis *axis = &sweep->axes[sweep->n_axes];
+        s = note(r, tt_sweep_read_axis(r, child, TT_LEVEL_NONE, axis));
+        axis->zipped = key[0] == 'z';
+        sweep->n_axes += axis->values != NULL;
     }
     return s;
 }
@@ -311,28 +373,36 @@ static const char *last_part(const char *key)
     return dot ? dot + 1 : key;
 }
 
+static const char *short_label(const tt_sweep_axis *axis)
+{
+    return axis->level ? tt_sweep_level_label(axis->level) : last_part(axis->key);
+}
+
 static void label_axes(tt_sweep *sweep)
 {
     for (size_t a = 0; a < sweep->n_axes; a++) {
+        tt_sweep_axis *axis = &sweep->axes[a];
         size_t same = 0;
         for (size_t b = 0; b < sweep->n_axes; b++)
-            same += strcmp(last_part(sweep->axes[a].key), last_part(sweep->axes[b].key)) == 0;
-        sweep->axes[a].label = same > 1 ? sweep->axes[a].key : last_part(sweep->axes[a].key);
+            same += strcmp(short_label(axis), short_label(&sweep->axes[b])) == 0;
+        axis->label = same > 1 && !axis->level ? axis->key : short_label(axis);
     }
 }
 
-tt_status tt_sweep_read_axes(const tt_spec_reader *r, const tt_node *node, const tt_spec_request *request,
-                             tt_sweep *sweep)
+tt_status tt_sweep_read_axes(const tt_spec_reader *r, const tt_node *node, const tt_node *replication,
+                             const tt_spec_request *request, tt_sweep *sweep)
 {
-    const tt_node *grid = tt_node_get(node, "grid"), *zip = tt_node_get(node, "zip");
+    const tt_node *grid = node ? tt_node_get(node, "grid") : NULL,
+                  *zip = node ? tt_node_get(node, "zip") : NULL;
     size_t most = (grid ? grid->n_children : 0) + (zip ? zip->n_children : 0);
-    sweep->axes = tt_arena_alloc_array(sweep->arena, most + 1, sizeof *sweep->axes);
+    sweep->axes = tt_arena_alloc_array(sweep->arena, most + 4, sizeof *sweep->axes);
     if (!sweep->axes) return tt_sweep_no_memory(r->err);
-    if (most == 0)
+    if (node && most == 0)
         return tt_node_fail(node, r->err,
                             "sweep has no axis: write sweep: {grid: {attacks.clid.alpha: [0.1, 0.5]}}");
-    tt_status s = note(r, read_axes(r, node, "grid", sweep));
-    if (!s) s = note(r, read_axes(r, node, "zip", sweep));
+    tt_status s = node ? note(r, read_axes(r, node, "grid", sweep)) : TT_OK;
+    if (!s && node) s = note(r, read_axes(r, node, "zip", sweep));
+    if (!s && replication) s = note(r, tt_sweep_read_levels(r, replication, sweep));
     if (!s) s = check_lengths(r, sweep);
     if (!s) s = check_paths(r, sweep, request);
     label_axes(sweep);

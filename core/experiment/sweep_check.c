@@ -1,5 +1,7 @@
 /* All cells' specs checked before anything runs: a mistake that many cells share is told once. */
+#include "base/file.h"
 #include "experiment/sweep_internal.h"
+#include "plugin/params.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +68,31 @@ static tt_status tell(const gatherer *g, const tt_sweep *sweep, tt_problems *pro
     return s;
 }
 
+static bool repeats_trainings(const tt_sweep *sweep)
+{
+    for (size_t a = 0; a < sweep->n_axes; a++)
+        if (sweep->axes[a].level == TT_LEVEL_TRAINING) return true;
+    return false;
+}
+
+/* Of many trainings one that is not there would be noticed when the others have been measured. */
+static tt_status check_training(const tt_spec *spec, tt_error *err)
+{
+    const tt_spec_model *target = tt_spec_model_of(spec, "target");
+    const tt_params *params = target ? target->plugin.params : NULL;
+    for (uint32_t i = 0; params && i < params->n; i++) {
+        const tt_param_value *v = &params->values[i];
+        if (v->type != TT_PARAM_PATH || !v->node || !v->node->text || !v->node->text[0]) continue;
+        if (tt_file_exists(v->node->text) || tt_dir_exists(v->node->text)) continue;
+        const tt_node *written = target->plugin.node ? tt_node_get(target->plugin.node, v->key) : NULL;
+        return tt_node_fail(
+            written ? written : v->node, err,
+            "replication.trainings: models.target.%s is %.300s: there is no such file or folder", v->key,
+            v->node->text);
+    }
+    return TT_OK;
+}
+
 static tt_status check_cell(gatherer *g, const tt_sweep *sweep, size_t cell, const tt_plugin_source *source,
                             tt_planner *planner, tt_error *err)
 {
@@ -74,6 +101,10 @@ static tt_status check_cell(gatherer *g, const tt_sweep *sweep, size_t cell, con
     tt_status s = tt_sweep_cell(sweep, cell, source, &problems, &spec, err);
     if (s) s = gather(g, sweep->names[cell], s, &problems, err);
     tt_problems_free(&problems);
+    if (!s && spec && repeats_trainings(sweep)) {
+        s = check_training(spec, err);
+        if (s) s = gather(g, sweep->names[cell], s, &(tt_problems){0}, err);
+    }
     if (s || !spec || !planner) {
         tt_spec_free(spec);
         return s;

@@ -33,8 +33,10 @@ static void put_axis(const tt_sweep_axis *axis, tt_buf *out)
     tt_json_quote(out, axis->key);
     tt_buf_printf(out, ", \"label\": ");
     tt_json_quote(out, axis->label);
-    tt_buf_printf(out, ", \"variants\": %s, \"zipped\": %s, \"values\": [", axis->variants ? "true" : "false",
+    tt_buf_printf(out, ", \"variants\": %s, \"zipped\": %s, ", axis->variants ? "true" : "false",
                   axis->zipped ? "true" : "false");
+    if (axis->level) tt_buf_printf(out, "\"level\": \"%s\", ", tt_sweep_level_label(axis->level));
+    tt_buf_printf(out, "\"values\": [");
     for (size_t i = 0; i < axis->n; i++) {
         tt_buf_printf(out, "%s{\"label\": ", i ? ", " : "");
         tt_json_quote(out, axis->values[i].label);
@@ -129,6 +131,10 @@ static void read_axis(reader *r, const tt_node *node, tt_sweep_index_axis *axis)
                                   .zipped = flag_in(node, "zipped"),
                                   .labels = labels,
                                   .values = texts};
+    const tt_node *level = tt_node_get(node, "level");
+    for (int i = TT_LEVEL_ATTACK; level && level->text && i <= TT_LEVEL_TRAINING; i++)
+        if (strcmp(level->text, tt_sweep_level_label((tt_sweep_level)i)) == 0)
+            axis->level = (tt_sweep_level)i;
     if (!labels || !texts) r->no_memory = true;
     for (const tt_node *child = values->children; child && labels && texts; child = child->next) {
         const tt_node *value = tt_node_get(child, "value");

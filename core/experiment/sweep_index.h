@@ -16,6 +16,7 @@ typedef struct tt_sweep_index_axis {
     const char *key, *label; /* "attacks.clid.alpha", "alpha" */
     bool variants;           /* a name of its own, whose values are sets of keys */
     bool zipped;
+    tt_sweep_level level;
     const char *const *labels; /* [n] of the values */
     const char *const *values; /* [n] canonical JSON */
     size_t n;

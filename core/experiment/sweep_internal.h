@@ -13,9 +13,13 @@ tt_node tt_sweep_place(const tt_node *child);
 /* May it stand in the name of a cell? */
 bool tt_sweep_label_char(char c);
 
-/* sweep_axes.c: the axes below `node`; mistakes are noted */
-tt_status tt_sweep_read_axes(const tt_spec_reader *r, const tt_node *node, const tt_spec_request *request,
-                             tt_sweep *sweep);
+/* sweep_axes.c: the axes below `sweep:` and `replication:`, of which one may be NULL; mistakes are noted */
+tt_status tt_sweep_read_axes(const tt_spec_reader *r, const tt_node *node, const tt_node *replication,
+                             const tt_spec_request *request, tt_sweep *sweep);
+tt_status tt_sweep_read_axis(const tt_spec_reader *r, const tt_node *node, tt_sweep_level level,
+                             tt_sweep_axis *axis);
+/* sweep_levels.c: the axes of `replication:`, behind those that are there */
+tt_status tt_sweep_read_levels(const tt_spec_reader *r, const tt_node *replication, tt_sweep *sweep);
 
 /* What measuring knows from one set of cells to the next. */
 typedef struct tt_sweep_measured {

@@ -1,4 +1,5 @@
 /* The cells of a sweep side by side, for people and as JSON. */
+#include "experiment/replication.h"
 #include "experiment/sweep_index.h"
 #include "experiment/sweep_internal.h"
 #include "formats/json.h"
@@ -114,6 +115,10 @@ tt_status tt_sweep_table(const char *dir, tt_buf *out, tt_error *err)
     column(out, RATE, "TPR@1%%FPR");
     tt_buf_printf(out, "calibration\n");
     s = each_cell(&index, write_lines, out, err);
+    tt_replicated_list replicated = {0};
+    if (!s) s = tt_replicated_read(&index, &replicated, err);
+    if (!s) tt_replicated_table(&replicated, out);
+    tt_replicated_free(&replicated);
     if (!s) put_failures(&index, out);
     tt_sweep_index_free(&index);
     return !s && out->failed ? tt_sweep_no_memory(err) : s;
@@ -200,7 +205,15 @@ tt_status tt_sweep_json(const char *dir, tt_buf *out, tt_error *err)
     if (s) return s;
     tt_buf_printf(out, "{\"cells\": [\n");
     s = each_cell(&index, write_object, out, err);
-    tt_buf_printf(out, "\n]}\n");
+    tt_buf_printf(out, "\n]");
+    tt_replicated_list replicated = {0};
+    if (!s) s = tt_replicated_read(&index, &replicated, err);
+    if (!s && replicated.n) {
+        tt_buf_printf(out, ",\n\"replication\": ");
+        tt_replicated_json(&replicated, out);
+    }
+    tt_replicated_free(&replicated);
+    tt_buf_printf(out, "}\n");
     tt_sweep_index_free(&index);
     return !s && out->failed ? tt_sweep_no_memory(err) : s;
 }
