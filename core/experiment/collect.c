@@ -94,7 +94,7 @@ static tt_status remove_tree(const char *path, int depth, uint64_t *bytes, bool 
 static bool is_artifact(const char *name)
 {
     return strncmp(name, "measure-", 8) == 0 || strncmp(name, "score-", 6) == 0 ||
-           strncmp(name, "data-", 5) == 0;
+           strncmp(name, "data-", 5) == 0 || strncmp(name, "words-", 6) == 0;
 }
 
 static tt_status collect(const char *store, const tt_buf *used, bool dry_run, tt_buf *out, tt_error *err)

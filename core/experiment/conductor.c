@@ -1,5 +1,6 @@
 #include "experiment/conductor.h"
 #include "base/file.h"
+#include "experiment/heat_maps.h"
 #include "experiment/measure.h"
 #include "experiment/prepare.h"
 #include "experiment/published.h"
@@ -197,6 +198,8 @@ static tt_status list_artifacts(const tt_conductor *c, tt_error *err)
         char name[TT_STEP_NAME_MAX];
         tt_step_name(&c->p.steps[i], name);
         if (c->p.steps[i].same_as == i) tt_buf_printf(&out, "%s\n", name);
+        for (uint32_t k = 0; k < c->p.steps[i].plan->n_services; k++)
+            tt_buf_printf(&out, "%s\n", c->p.steps[i].words[k]);
     }
     for (size_t i = 0; i < c->p.plan.n_scores; i++)
         tt_buf_printf(&out, "%s\n", c->p.scores[i].name);
@@ -437,6 +440,9 @@ tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err)
     if (!s) s = list_samples(c, err);
     if (!s) s = list_models(c, err);
     if (!s) s = list_features(c, err);
+    if (!s)
+        s = tt_heat_maps_find(c->spec, c->p.steps, c->p.n_steps, c->store, &c->p.samples, c->arena,
+                              &c->results, err);
     const tt_spec_published *table = &c->spec->published;
     if (!s && table->file)
         s = tt_published_read(table->file, table->table, table->dataset, table->setting, c->arena,

@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "experiment/measure_internal.h"
 #include "runtime/protocol.h"
 
@@ -58,7 +59,11 @@ static tt_status start_step(tt_measure_session *x, tt_measure_active *a, tt_erro
     }
     for (uint32_t i = 0; i < step->plan->n_services && !s; i++) {
         const char *name = step->plan->services[i];
-        s = tt_services_host(x->services, step->spec, &x->launch, name, &a->services[i], err);
+        char *maps_dir = tt_path_join(x->team->run->store, step->words[i]);
+        s = maps_dir
+                ? tt_services_host(x->services, step->spec, &x->launch, name, maps_dir, &a->services[i], err)
+                : tt_fail(err, TT_ERR_MEMORY, "out of memory for services");
+        tt_free(maps_dir);
         if (!s)
             s = tt_child_connect_service(a->services[i], &a->worker, name, &a->service_connections[i], err);
     }

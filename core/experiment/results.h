@@ -115,6 +115,20 @@ typedef struct tt_near_duplicates {
     size_t n_listed;
 } tt_near_duplicates;
 
+/* Where in the image a service's model sees each word of the captions: of every sample that it was asked
+ * about. */
+typedef struct tt_result_heat_maps {
+    const char *service, *plugin; /* "word_importance", as the spec calls it and as the plugin is called */
+    uint32_t side;
+    size_t n;
+    const uint32_t *sample; /* [n] index into samples, rising */
+    const uint32_t *first;  /* [n + 1] sample i has words first[i] to first[i + 1] - 1 */
+    const char *const *word;
+    const double *weight;
+    const double *peak; /* the value that 255 stands for */
+    const uint8_t *map; /* [first[n]][side][side], row by row from the top */
+} tt_result_heat_maps;
+
 typedef struct tt_results {
     const char *spec;    /* resolved, canonical JSON */
     const char *version; /* of telltale */
@@ -134,6 +148,8 @@ typedef struct tt_results {
     size_t n_comparisons;
     tt_published published;
     tt_near_duplicates near_duplicates;
+    tt_result_heat_maps *heat_maps; /* one for each service that drew any */
+    size_t n_heat_maps;
     tt_arena *arena; /* of results that were read; else NULL */
 } tt_results;
 

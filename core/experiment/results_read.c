@@ -1,5 +1,6 @@
 /* results.h5 back into a tt_results. */
 #include "base/mem.h"
+#include "experiment/heat_maps.h"
 #include "experiment/near_duplicates.h"
 #include "experiment/results_controls.h"
 #include "experiment/results_inference.h"
@@ -416,6 +417,7 @@ tt_status tt_results_read(const char *path, tt_results *r, tt_error *err)
     if (!s) s = read_comparisons(&x);
     if (!s) s = tt_controls_read(x.h, r, err);
     if (!s) s = tt_near_duplicates_read(x.h, r, err);
+    if (!s) s = tt_heat_maps_read(x.h, r, err);
     if (!s) s = tt_published_get(x.h, r->arena, &r->published, err);
     tt_hdf5_close(x.h);
     if (s) tt_results_free(r);

@@ -1,4 +1,5 @@
 /* Results as HDF5: docs/results-format.md describes what is written here. */
+#include "experiment/heat_maps.h"
 #include "experiment/near_duplicates.h"
 #include "experiment/results_controls.h"
 #include "experiment/results_inference.h"
@@ -229,6 +230,7 @@ tt_status tt_results_write(const tt_results *r, const char *path, tt_error *err)
     write_comparisons(w, r);
     tt_controls_write(w, r);
     tt_near_duplicates_write(w, &r->near_duplicates);
+    tt_heat_maps_write(w, r);
     tt_status written = tt_hdf5_write(w, path, err);
     return s ? tt_fail(err, s, "%s", why.message) : written;
 }

@@ -17,7 +17,8 @@ typedef struct tt_service_host {
     tt_error unusable; /* why it could not open its service; code TT_OK: it could */
 } service_host;
 
-static bool put_request(const tt_spec *spec, const tt_spec_service *service, tt_buf *request)
+static bool put_request(const tt_spec *spec, const tt_spec_service *service, const char *maps_dir,
+                        tt_buf *request)
 {
     tt_buf params = {0};
     bool good = tt_params_canonical(service->plugin.params, 0, false, &params);
@@ -26,6 +27,7 @@ static bool put_request(const tt_spec *spec, const tt_spec_service *service, tt_
     tt_put_text(request, spec->backend.info->name);
     tt_put_i32(request, spec->threads);
     tt_put_i32(request, spec->device_index);
+    tt_put_text(request, maps_dir);
     tt_buf_free(&params);
     return good && !request->failed;
 }
@@ -54,12 +56,12 @@ static service_host *find(const tt_services *x, const tt_buf *request)
 }
 
 tt_status tt_services_host(tt_services *x, const tt_spec *spec, const tt_launch *launch, const char *name,
-                           tt_child **host, tt_error *err)
+                           const char *maps_dir, tt_child **host, tt_error *err)
 {
     const tt_spec_service *service = tt_spec_service_of(spec, name);
     if (!service) return tt_fail(err, TT_ERR_INTERNAL, "no service is called %s", name);
     tt_buf request = {0};
-    bool good = put_request(spec, service, &request);
+    bool good = put_request(spec, service, maps_dir, &request);
     service_host *h = good ? find(x, &request) : NULL;
     if (good && !h) {
         h = tt_alloc_zero(sizeof *h);

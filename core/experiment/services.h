@@ -11,9 +11,10 @@ typedef struct tt_services {
 } tt_services;
 
 /* Zero-initialise; stop frees. Specs that say the same of a service share its host. Not for several threads.
- */
+ * maps_dir: folder in which heat maps of words are kept (word_maps.h), made where there are any; NULL:
+ * nowhere. */
 TT_API tt_status tt_services_host(tt_services *services, const tt_spec *spec, const tt_launch *launch,
-                                  const char *name, tt_child **host, tt_error *err);
+                                  const char *name, const char *maps_dir, tt_child **host, tt_error *err);
 TT_API void tt_services_stop(tt_services *services);
 
 #endif

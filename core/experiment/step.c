@@ -100,23 +100,39 @@ static tt_status put_roles(const tt_step_context *c, const tt_measure_step *step
     return TT_OK;
 }
 
+/* What a service draws is a function of the service and of the arithmetic. */
+static bool name_words(const tt_step_context *c, const char *service, char name[TT_STEP_NAME_MAX])
+{
+    tt_buf text = {0};
+    tt_buf_printf(&text, "%s%s", service, c->environment ? c->environment : "");
+    tt_digest key = tt_sha256_of(text.data, text.size);
+    char hex[65];
+    tt_digest_hex(&key, hex);
+    snprintf(name, TT_STEP_NAME_MAX, "words-%.32s", hex);
+    bool good = !text.failed;
+    tt_buf_free(&text);
+    return good;
+}
+
 /* Nothing where no service is asked. */
-static tt_status put_services(const tt_step_context *c, const tt_measure_step *step, tt_buf *out,
-                              tt_error *err)
+static tt_status put_services(const tt_step_context *c, tt_measure_step *step, tt_buf *out, tt_error *err)
 {
     for (uint32_t i = 0; i < step->plan->n_services; i++) {
         const tt_spec_service *service = tt_spec_service_of(c->spec, step->plan->services[i]);
         tt_buf params = {0};
         bool good = tt_params_canonical(service->plugin.params, TT_PARAM_SPEED, true, &params);
-        tt_buf_printf(out, i ? ", {" : ", \"services\": [{");
+        tt_buf_printf(out, i ? ", " : ", \"services\": [");
+        size_t begin = out->size;
+        tt_buf_printf(out, "{");
         tt_buf_printf(out, "\"service_revision\": %u, \"params\": %s", service->plugin.info->revision,
                       good ? params.data : "");
         put_json(out, "role", service->name);
         put_json(out, "service", service->plugin.info->name);
         put_json(out, "digest", c->service_digests[service - c->spec->services]);
-        tt_buf_printf(out, i + 1 == step->plan->n_services ? "}]" : "}");
+        tt_buf_printf(out, "}");
         tt_buf_free(&params);
-        if (!good) return no_memory(err);
+        if (!good || out->failed || !name_words(c, out->data + begin, step->words[i])) return no_memory(err);
+        tt_buf_printf(out, i + 1 == step->plan->n_services ? "]" : "");
     }
     return TT_OK;
 }

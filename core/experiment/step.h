@@ -10,6 +10,8 @@
 #include "runtime/journal.h"
 #include "runtime/modelhost.h"
 
+#define TT_STEP_NAME_MAX 64
+
 typedef struct tt_measure_step {
     const tt_spec *spec;
     size_t attack, model; /* indices of the spec */
@@ -17,6 +19,8 @@ typedef struct tt_measure_step {
     const tt_universe *universe;
     char *description; /* canonical JSON */
     char key[65];
+    /* "words-KEY" of each service of the plan: where in the store its heat maps are kept */
+    char words[TT_ATTACK_MAX_SERVICES][TT_STEP_NAME_MAX];
     size_t same_as; /* an earlier step with the same key, whose rows these are; else its own index */
     uint32_t batch; /* samples a record */
     tt_journal *journal;
@@ -45,7 +49,6 @@ TT_API tt_status tt_step_open(const tt_step_context *c, tt_measure_step *step, t
  * intersect skip_flags are left out. */
 TT_API tt_status tt_step_put_paths(const tt_params *params, uint32_t skip_flags, tt_buf *out, tt_error *err);
 /* "measure-KEY", its folder within the store */
-#define TT_STEP_NAME_MAX 64
 TT_API void tt_step_name(const tt_measure_step *step, char name[TT_STEP_NAME_MAX]);
 
 /* What a folder of the store holds of a measure step, without opening it for writing: another run may be at

@@ -77,6 +77,8 @@ struct tt_modelhost {
     const tt_service_plugin *service_plugin;
     void *service;
     struct weighed *weighed[THING_BUCKETS]; /* by text, for as long as the host lives */
+    char *maps_dir;                         /* where heat maps of words are kept; NULL: nowhere */
+    uint32_t map_side;
 };
 
 /* modelhost_things.c */

@@ -1,6 +1,8 @@
 /* A host whose model is a service: the attacker's own, counted apart. What was weighed once is kept while the
  * host lives; a text asked for again is attributed but not executed. */
+#include "base/file.h"
 #include "runtime/modelhost_internal.h"
+#include "runtime/word_maps.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,10 +17,23 @@ typedef struct weighed {
 /* More networks' evaluations for one text than any method has are a mistake of the plugin. */
 #define EVALUATIONS_MOST ((uint64_t)1 << 32)
 
+/* Where the service draws maps, they are kept in `dir`. */
+static tt_status keep_maps(tt_modelhost *h, const char *dir, tt_error *err)
+{
+    const tt_service_plugin *table = h->service_plugin;
+    h->map_side = dir && table->map_side && table->weigh_maps ? table->map_side(h->service) : 0;
+    if (h->map_side == 0) return TT_OK;
+    if (h->map_side > TT_WORD_MAP_SIDE_GIVEN_MAX)
+        return tt_fail(err, TT_ERR_INVALID, "the service claims maps of %u x %u", h->map_side, h->map_side);
+    h->maps_dir = tt_strdup(dir);
+    return h->maps_dir ? tt_dir_create(dir, err) : tt_fail(err, TT_ERR_MEMORY, "out of memory");
+}
+
 tt_status tt_modelhost_open_service(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err)
 {
     const char *name = tt_get_text(in), *params = tt_get_text(in), *backend_name = tt_get_text(in);
     tt_device_options options = {.size = sizeof options, .threads = tt_get_i32(in), .index = tt_get_i32(in)};
+    const char *maps_dir = tt_get_text(in);
     (void)out;
     if (!tt_reader_done(in) || !name || !params || !backend_name)
         return tt_fail(err, TT_ERR_FORMAT, "a malformed request to open a service");
@@ -31,7 +46,8 @@ tt_status tt_modelhost_open_service(tt_modelhost *h, tt_reader *in, tt_buf *out,
     if (s) return s;
     h->service_plugin = plugin->table;
     tt_target_context context = {sizeof context, backend->table, options};
-    return h->service_plugin->open(h->params, &context, &h->service, err);
+    s = h->service_plugin->open(h->params, &context, &h->service, err);
+    return s ? s : keep_maps(h, maps_dir, err);
 }
 
 void tt_modelhost_close_service(tt_modelhost *h)
@@ -42,6 +58,7 @@ void tt_modelhost_close_service(tt_modelhost *h)
             tt_free(w);
         }
     if (h->service) h->service_plugin->close(h->service);
+    tt_free(h->maps_dir);
 }
 
 /* ---- weigh ---- */
@@ -112,6 +129,26 @@ static tt_status find_entries(tt_modelhost *h, uint32_t n, const tt_text *texts,
     return TT_OK;
 }
 
+/* Asks the plugin; maps are on disk before anybody hears of the weights, so that a row in a journal has its
+ * maps. */
+static tt_status weigh_fresh(tt_modelhost *h, uint32_t n, const tt_text *texts, double *const *weights,
+                             tt_arena *arena, uint64_t *evaluations, tt_error *err)
+{
+    const tt_service_plugin *table = h->service_plugin;
+    if (!h->maps_dir) return table->weigh(h->service, n, texts, weights, evaluations, err);
+    size_t plane = (size_t)h->map_side * h->map_side;
+    float **maps = tt_arena_alloc_array(arena, n + 1, sizeof(float *));
+    tt_status s = maps ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for heat maps");
+    for (uint32_t i = 0; i < n && !s; i++) {
+        maps[i] = tt_arena_alloc_array(arena, (texts[i].n_pieces + 1) * plane, sizeof **maps);
+        if (!maps[i]) s = tt_fail(err, TT_ERR_MEMORY, "out of memory for heat maps");
+    }
+    if (!s) s = table->weigh_maps(h->service, n, texts, weights, maps, evaluations, err);
+    for (uint32_t i = 0; i < n && !s; i++)
+        s = tt_word_maps_write(h->maps_dir, &texts[i], weights[i], h->map_side, maps[i], err);
+    return s;
+}
+
 tt_status tt_modelhost_weigh(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
                              tt_error *err)
 {
@@ -128,7 +165,7 @@ tt_status tt_modelhost_weigh(tt_modelhost *h, tt_modelhost_connection *c, tt_rea
     weighed **entries = s ? NULL : tt_arena_alloc_array(arena, n, sizeof(weighed *));
     if (!s && (!fresh || !room || !entries)) s = tt_fail(err, TT_ERR_MEMORY, "out of memory for words");
     if (!s) s = find_entries(h, n, texts, entries, fresh, room, &n_fresh, err);
-    if (!s) s = h->service_plugin->weigh(h->service, n_fresh, fresh, room, &each, err);
+    if (!s) s = weigh_fresh(h, n_fresh, fresh, room, arena, &each, err);
     if (!s && each > EVALUATIONS_MOST)
         s = tt_fail(err, TT_ERR_INVALID, "the service claims %llu evaluations a text",
                     (unsigned long long)each);

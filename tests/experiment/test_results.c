@@ -117,6 +117,47 @@ START_TEST(what_is_written_is_read_back)
 }
 END_TEST
 
+START_TEST(heat_maps_are_read_back_and_refused_where_their_lists_do_not_fit)
+{
+    static const uint32_t of[2] = {3, 7}, words[3] = {0, 2, 3};
+    static const char *const word[3] = {"red", "hat", "beard"};
+    static const double weight[3] = {1, 2, 3}, peak[3] = {0.5, 0.25, 4};
+    static const uint8_t map[12] = {0, 255, 3, 4, 255, 6, 7, 8, 9, 10, 255, 12};
+    tt_result_heat_maps maps = {"word_importance", "words", 2, 2, of, words, word, weight, peak, map};
+    tt_results back;
+    results.heat_maps = &maps;
+    results.n_heat_maps = 1;
+    tt_ok(tt_results_write(&results, path, &err), &err);
+    tt_ok(tt_results_read(path, &back, &err), &err);
+    ck_assert_uint_eq(back.n_heat_maps, 1);
+    const tt_result_heat_maps *m = back.heat_maps;
+    ck_assert_str_eq(m->service, "word_importance");
+    ck_assert_str_eq(m->plugin, "words");
+    ck_assert_uint_eq(m->side, 2);
+    ck_assert_uint_eq(m->n, 2);
+    ck_assert_mem_eq(m->sample, of, sizeof of);
+    ck_assert_mem_eq(m->first, words, sizeof words);
+    ck_assert_str_eq(m->word[2], "beard");
+    ck_assert_mem_eq(m->weight, weight, sizeof weight);
+    ck_assert_mem_eq(m->peak, peak, sizeof peak);
+    ck_assert_mem_eq(m->map, map, sizeof map);
+    tt_results_free(&back);
+    static const uint32_t beyond[2] = {3, N}, falling[3] = {0, 3, 2};
+    for (int i = 0; i < 3; i++) {
+        tt_result_heat_maps bad = maps;
+        if (i == 0) bad.sample = beyond;
+        if (i == 1) bad.first = falling;
+        if (i == 2) bad.side = 17;
+        results.heat_maps = &bad;
+        static const uint8_t large[3 * 17 * 17];
+        if (i == 2) bad.map = large;
+        tt_ok(tt_results_write(&results, path, &err), &err);
+        tt_fails(tt_results_read(path, &back, &err), TT_ERR_FORMAT, "/heat_maps/word_importance", &err);
+    }
+    results.n_heat_maps = 0;
+}
+END_TEST
+
 START_TEST(the_statistics_behind_the_table_are_read_back_to_the_bit)
 {
     tt_results back;
@@ -286,6 +327,7 @@ Suite *tt_test_suite(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, what_is_written_is_read_back);
+    tcase_add_test(tc, heat_maps_are_read_back_and_refused_where_their_lists_do_not_fit);
     tcase_add_test(tc, the_statistics_behind_the_table_are_read_back_to_the_bit);
     tcase_add_test(tc, precision_is_given_at_a_fitted_threshold_alone);
     tcase_add_test(tc, holm_counts_the_comparisons_of_each_role_apart);

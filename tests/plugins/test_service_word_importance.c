@@ -2,6 +2,7 @@
  * (tools/golden_attention.py), what is counted, and what is refused. */
 #include "base/file.h"
 #include "runtime/protocol.h"
+#include "runtime/word_maps.h"
 #include "support/checkpoints.h"
 #include "support/golden.h"
 #include "support/test.h"
@@ -19,7 +20,7 @@ static tt_child host;
 static tt_service *service;
 static uint32_t connection;
 
-static tt_status open_host(const char *params)
+static tt_status open_keeping(const char *params, const char *maps_dir)
 {
     tt_launch launch = golden_launch();
     launch.in_process = true;
@@ -31,6 +32,7 @@ static tt_status open_host(const char *params)
     tt_put_text(&b, tt_test_backend());
     tt_put_i32(&b, 1);
     tt_put_i32(&b, 0);
+    tt_put_text(&b, maps_dir);
     tt_status s = tt_child_call(&host, TT_MSG_HOST_OPEN_SERVICE, &b, -1, &reply, &err);
     if (!s) tt_reply_free(&reply);
     tt_buf_free(&b);
@@ -44,6 +46,11 @@ static tt_status open_host(const char *params)
                                    tt_modelhost_connection_at(host.host, connection), "host");
     tt_ok(tt_service_client_create(port, "words", &service, &err), &err);
     return TT_OK;
+}
+
+static tt_status open_host(const char *params)
+{
+    return open_keeping(params, NULL);
 }
 
 static void close_host(void)
@@ -155,6 +162,41 @@ START_TEST(what_was_weighed_is_asked_once_and_counted_twice)
 }
 END_TEST
 
+START_TEST(maps_of_words_are_kept_and_sum_to_what_the_words_weigh)
+{
+    static caption c[2];
+    char dir[600];
+    tt_word_maps m;
+    tt_arena *arena = tt_arena_create(0);
+    snprintf(dir, sizeof dir, "%s/maps", tt_test_dir());
+    tt_ok(open_keeping("{\"path\": \"" BASE "\", \"steps\": 3}", dir), &err);
+    split("a portrait of a woman", &c[0]);
+    split("two men with red hats", &c[1]);
+    tt_ok(weigh(c, 2), &err);
+    close_host();
+    tt_ok(tt_word_maps_read(dir, "  two men\twith red  hats\n", arena, &m, &err), &err);
+    ck_assert_uint_eq(m.n, 5);
+    ck_assert_uint_eq(m.side, 16); /* the latent's */
+    for (uint32_t i = 0; i < m.n; i++) {
+        double sum = 0, plane = (double)m.side * m.side;
+        for (size_t k = 0; k < (size_t)m.side * m.side; k++)
+            sum += m.peaks[i] * m.cells[i * m.side * m.side + k] / 255;
+        ck_assert_str_eq(m.words[i], c[1].words[i].text);
+        ck_assert_double_eq(m.weights[i], c[1].weights[i]);
+        ck_assert_double_eq_tol(sum, m.weights[i], m.peaks[i] * plane * 0.5 / 255);
+    }
+    tt_fails(tt_word_maps_read(dir, "two men with red hat", arena, &m, &err), TT_ERR_NOT_FOUND,
+             "no heat maps", &err);
+    /* words that were left out have no maps */
+    snprintf(dir, sizeof dir, "%s/none", tt_test_dir());
+    tt_ok(open_keeping("{\"path\": \"" BASE "\", \"method\": \"leave_one_out\"}", dir), &err);
+    tt_ok(weigh(c, 1), &err);
+    close_host();
+    ck_assert(!tt_dir_exists(dir));
+    tt_arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(leaving_words_out_needs_the_text_encoder_alone)
 {
     static caption c;
@@ -245,6 +287,7 @@ Suite *tt_test_suite(void)
     tcase_add_checked_fixture(tc, NULL, close_host);
     tcase_add_test(tc, heat_maps_of_the_attackers_model_are_pytorchs);
     tcase_add_test(tc, what_was_weighed_is_asked_once_and_counted_twice);
+    tcase_add_test(tc, maps_of_words_are_kept_and_sum_to_what_the_words_weigh);
     tcase_add_test(tc, leaving_words_out_needs_the_text_encoder_alone);
     tcase_add_test(tc, weights_from_a_file_may_lack_punctuation_and_words);
     tcase_add_test(tc, bad_sources_are_refused_with_what_is_needed);

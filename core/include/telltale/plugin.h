@@ -516,6 +516,11 @@ typedef struct tt_service_plugin {
      */
     tt_status (*weigh)(void *service, uint32_t n, const tt_text *texts, double *const *weights,
                        uint64_t *evaluations, tt_error *err);
+    /* Where in the image a word is seen: side of the maps that the weights come from; 0: from none. */
+    uint32_t (*map_side)(void *service);
+    /* As weigh, and maps[i], [texts[i].n_pieces][side][side], row by row, at least 0. */
+    tt_status (*weigh_maps)(void *service, uint32_t n, const tt_text *texts, double *const *weights,
+                            float *const *maps, uint64_t *evaluations, tt_error *err);
 } tt_service_plugin;
 
 #ifdef __cplusplus

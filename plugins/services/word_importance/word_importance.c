@@ -31,7 +31,7 @@ static const tt_plugin_info offer = {
     .size = sizeof offer,
     .kind = TT_KIND_SERVICE,
     .name = "word_importance",
-    .revision = 1,
+    .revision = 2, /* 2: the maps are kept */
     .version = "1.0",
     .summary = "what the words of a caption weigh, by a model of the attacker's own",
     .params = params,
@@ -153,9 +153,22 @@ tt_status words_encode(words_service *w, uint32_t n, const tt_text *texts, float
     return s;
 }
 
-/* A word weighs the mean over its tokens (or the sum) of what their maps sum to. */
+/* Of a word, its tokens' maps: added, or their mean. */
+static void draw(const words_service *w, const float *maps, uint32_t n_tokens, float *out)
+{
+    size_t plane = (size_t)w->side * (size_t)w->side;
+    for (size_t k = 0; k < plane; k++) {
+        double sum = 0;
+        for (uint32_t t = 0; t < n_tokens; t++)
+            sum += (double)maps[t * plane + k];
+        out[k] = (float)(w->sum || n_tokens == 0 ? sum : sum / n_tokens);
+    }
+}
+
+/* A word weighs the mean over its tokens (or the sum) of what their maps sum to. drawn: the words' maps;
+ * NULL: not wanted. */
 static tt_status merge(const words_service *w, const tt_text *text, const float *maps, double *weights,
-                       tt_error *err)
+                       float *drawn, tt_error *err)
 {
     size_t plane = (size_t)w->side * (size_t)w->side;
     uint32_t *first = tt_alloc_array((size_t)text->n_pieces + 1, sizeof *first);
@@ -166,13 +179,14 @@ static tt_status merge(const words_service *w, const tt_text *text, const float 
         for (size_t k = first[i] * plane; k < first[i + 1] * plane; k++)
             weights[i] += (double)maps[k];
         if (!w->sum && first[i + 1] > first[i]) weights[i] /= first[i + 1] - first[i];
+        if (drawn) draw(w, maps + first[i] * plane, first[i + 1] - first[i], drawn + i * plane);
     }
     tt_free(first);
     return s;
 }
 
 static tt_status weigh_by_maps(words_service *w, uint32_t n, const tt_text *texts, double *const *weights,
-                               tt_error *err)
+                               float *const *drawn, tt_error *err)
 {
     size_t one = (size_t)w->tokens * (size_t)w->side * (size_t)w->side;
     float *maps = tt_alloc_array(one * w->batch, sizeof *maps);
@@ -181,7 +195,7 @@ static tt_status weigh_by_maps(words_service *w, uint32_t n, const tt_text *text
         uint32_t m = n - at < w->batch ? n - at : w->batch;
         s = words_heat_maps(w, m, texts + at, maps, NULL, err);
         for (uint32_t i = 0; i < m && !s; i++)
-            s = merge(w, &texts[at + i], maps + i * one, weights[at + i], err);
+            s = merge(w, &texts[at + i], maps + i * one, weights[at + i], drawn ? drawn[at + i] : NULL, err);
     }
     tt_free(maps);
     return s;
@@ -222,7 +236,7 @@ static tt_status weigh(void *service, uint32_t n, const tt_text *texts, double *
 {
     words_service *w = service;
     *evaluations = words_evaluations(w);
-    if (w->method == WORDS_HEAT_MAPS) return weigh_by_maps(w, n, texts, weights, err);
+    if (w->method == WORDS_HEAT_MAPS) return weigh_by_maps(w, n, texts, weights, NULL, err);
     tt_status s = TT_OK;
     for (uint32_t i = 0; i < n && !s; i++)
         s = w->method == WORDS_FILE ? words_look_up(w, &texts[i], weights[i], err)
@@ -230,10 +244,28 @@ static tt_status weigh(void *service, uint32_t n, const tt_text *texts, double *
     return s;
 }
 
+static uint32_t map_side(void *service)
+{
+    const words_service *w = service;
+    return w->method == WORDS_HEAT_MAPS ? (uint32_t)w->side : 0;
+}
+
+static tt_status weigh_maps(void *service, uint32_t n, const tt_text *texts, double *const *weights,
+                            float *const *maps, uint64_t *evaluations, tt_error *err)
+{
+    *evaluations = words_evaluations(service);
+    return weigh_by_maps(service, n, texts, weights, maps, err);
+}
+
 /* ---- entry ---- */
 
-static const tt_service_plugin table = {
-    .size = sizeof table, .open = open_service, .close = close_service, .digest = digest, .weigh = weigh};
+static const tt_service_plugin table = {.size = sizeof table,
+                                        .open = open_service,
+                                        .close = close_service,
+                                        .digest = digest,
+                                        .weigh = weigh,
+                                        .map_side = map_side,
+                                        .weigh_maps = weigh_maps};
 
 static tt_status init(const tt_host *host, const char *path, tt_error *err)
 {
