@@ -336,6 +336,18 @@ static const char *missing_rows(const tt_conductor *c, const tt_measure_step *st
     return "was not measured";
 }
 
+/* Those that the spec asks for beside the usual ones. */
+static void take_fprs(const tt_spec_report *asked, tt_result_scores *r)
+{
+    const tt_evaluate_options usual = tt_evaluate_defaults();
+    for (size_t i = 0; i < asked->n_fprs; i++) {
+        bool known = false;
+        for (size_t k = 0; k < usual.n_fprs; k++)
+            known |= usual.fprs[k] == asked->fprs[i];
+        if (!known) r->fprs[r->n_fprs++] = asked->fprs[i];
+    }
+}
+
 static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result_scores *r, tt_error *err)
 {
     const tt_spec_attack *a = &c->spec->attacks[plan->attack];
@@ -352,6 +364,7 @@ static tt_status score_one(tt_conductor *c, const tt_plan_score *plan, tt_result
                             .fitted = ""};
     tt_status s = params_text(c, a, &r->params, err);
     if (s) return s;
+    take_fprs(&c->spec->report, r);
     r->failure = missing_rows(c, rows);
     if (!r->failure && calibration) r->failure = missing_rows(c, calibration);
     if (r->failure) return TT_OK;

@@ -14,7 +14,7 @@ static const double default_fprs[TT_EVALUATE_FPRS] = {0.1, 0.01, 0.001};
 static tt_status evaluate_at(size_t n, const double *scores, const uint8_t *member, const double *fprs,
                              size_t n_fprs, const uint64_t *bootstrap_seed, tt_evaluation *out, tt_error *err)
 {
-    *out = (tt_evaluation){0};
+    *out = (tt_evaluation){.n_tprs = n_fprs};
     tt_status s = tt_auc_compute(n, scores, member, &out->auc, err);
     if (!s)
         s = bootstrap_seed ? tt_tprs_at_fprs(n, scores, member, fprs, n_fprs, *bootstrap_seed, out->tpr, err)
@@ -30,6 +30,18 @@ tt_status tt_evaluate(size_t n, const double *scores, const uint8_t *member, uin
                       tt_evaluation *out, tt_error *err)
 {
     return evaluate_at(n, scores, member, default_fprs, TT_EVALUATE_FPRS, &bootstrap_seed, out, err);
+}
+
+tt_status tt_evaluate_more(size_t n, const double *scores, const uint8_t *member, uint64_t bootstrap_seed,
+                           const double *more_fprs, size_t n_more, tt_evaluation *out, tt_error *err)
+{
+    double fprs[TT_EVALUATE_FPRS_MAX];
+    if (n_more > TT_EVALUATE_FPRS_MAX - TT_EVALUATE_FPRS)
+        return tt_fail(err, TT_ERR_INVALID, "%zu more FPRs: at most %d", n_more,
+                       TT_EVALUATE_FPRS_MAX - TT_EVALUATE_FPRS);
+    memcpy(fprs, default_fprs, sizeof default_fprs);
+    if (n_more) memcpy(fprs + TT_EVALUATE_FPRS, more_fprs, n_more * sizeof *fprs);
+    return evaluate_at(n, scores, member, fprs, TT_EVALUATE_FPRS + n_more, &bootstrap_seed, out, err);
 }
 
 typedef struct record {

@@ -12,7 +12,8 @@ typedef struct tt_evaluation {
     int64_t seed;
     size_t members, nonmembers;
     tt_auc auc;
-    tt_tpr tpr[TT_EVALUATE_FPRS_MAX]; /* the first n_fprs of tt_evaluations, or TT_EVALUATE_FPRS */
+    tt_tpr tpr[TT_EVALUATE_FPRS_MAX]; /* n_tprs of them; of a run's the first are always at 10, 1, 0.1 % */
+    size_t n_tprs;
     tt_accuracy best;
     tt_set_level set; /* where tt_evaluate_options.sets asks for it */
 } tt_evaluation;
@@ -27,6 +28,10 @@ typedef struct tt_evaluations {
 /* One set of scores. `bootstrap_seed` keys the bootstrap's draws. */
 TT_API tt_status tt_evaluate(size_t n, const double *scores, const uint8_t *member, uint64_t bootstrap_seed,
                              tt_evaluation *out, tt_error *err);
+/* The same with n_more FPRs, at most TT_EVALUATE_FPRS_MAX − TT_EVALUATE_FPRS, behind the default ones. */
+TT_API tt_status tt_evaluate_more(size_t n, const double *scores, const uint8_t *member,
+                                  uint64_t bootstrap_seed, const double *more_fprs, size_t n_more,
+                                  tt_evaluation *out, tt_error *err);
 /* A CSV with columns label (1 member, 0 not), score (higher = member) and, if it has several runs, seed. */
 TT_API tt_status tt_evaluate_csv(const char *path, tt_evaluations *out, tt_error *err);
 

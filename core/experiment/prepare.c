@@ -1,6 +1,7 @@
 #include "experiment/prepare.h"
 #include "base/file.h"
 #include "experiment/prepare_cache.h"
+#include "experiment/quantities.h"
 
 #include <string.h>
 
@@ -176,6 +177,7 @@ tt_status tt_prepare_with(const tt_spec *spec, tt_prepare_cache *cache, const ch
     if (!s) s = check_words(p, err);
     if (!s) s = identify_steps(p, err);
     if (!s) check_controls(p);
+    if (!s) s = tt_quantities_check(p, err);
     if (!s) s = check_budgets(p, err);
     return s ? s : identify_scores(p, err);
 }

@@ -64,6 +64,8 @@ static const char *own_type(tt_spec_key_type type)
         return "integer";
     case TT_KEY_FLOAT:
         return "number";
+    case TT_KEY_RATES:
+        return "list of numbers";
     case TT_KEY_CHOICE:
         return "one of ";
     case TT_KEY_ACCESS:
@@ -119,6 +121,7 @@ static const struct {
                 {"attacks.NAME", &tt_spec_table_attack},
                 {"controls", &tt_spec_table_controls},
                 {"budgets", &tt_spec_table_budgets},
+                {"report", &tt_spec_table_report},
                 {"limits", &tt_spec_table_limits},
                 {"device", &tt_spec_table_device},
                 {"sweep", &tt_spec_table_sweep},

@@ -80,6 +80,33 @@ static size_t count_scores(const tt_report *report)
     return n;
 }
 
+/* FPRs beside the usual ones that any of the runs was asked for. */
+static size_t more_fprs(const tt_report *report, double fprs[TT_EVALUATE_FPRS_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < report->n_runs; i++)
+        for (size_t k = 0; k < report->runs[i].results.n_scores; k++) {
+            const tt_result_scores *r = &report->runs[i].results.scores[k];
+            for (size_t f = 0; f < r->n_fprs && n < TT_EVALUATE_FPRS_MAX; f++) {
+                size_t j = 0;
+                while (j < n && fprs[j] != r->fprs[f])
+                    j++;
+                if (j == n) fprs[n++] = r->fprs[f];
+            }
+        }
+    return n;
+}
+
+static void put_tpr_at(tt_table_builder *b, const tt_evaluation *e, double fpr)
+{
+    for (size_t k = 0; k < e->n_tprs; k++)
+        if (e->tpr[k].fpr_target == fpr) {
+            tt_table_number(b, e->tpr[k].tpr, e->tpr[k].bootstrap);
+            return;
+        }
+    tt_table_put(b, NAN, "–");
+}
+
 static void main_row(tt_table_builder *b, const tt_report_run *run, const tt_result_scores *r)
 {
     const tt_evaluation *e = &r->evaluation;
@@ -88,10 +115,16 @@ static void main_row(tt_table_builder *b, const tt_report_run *run, const tt_res
     tt_table_number(b, e->auc.auc, e->auc.logit);
     if (r->has_threshold)
         tt_table_number(b, r->asr.accuracy, r->asr_fitted);
+    else if (tt_result_too_few(r))
+        tt_table_put(b, NAN, "not resolvable");
     else
         tt_table_put(b, e->best.accuracy, "%.3f (optimistic)", e->best.accuracy);
+    double more[TT_EVALUATE_FPRS_MAX];
+    size_t n_more = more_fprs(b->report, more);
     for (size_t k = 1; k < TT_EVALUATE_FPRS; k++)
         tt_table_number(b, e->tpr[k].tpr, e->tpr[k].bootstrap);
+    for (size_t k = 0; k < n_more; k++)
+        put_tpr_at(b, e, more[k]);
     tt_table_put(b, NAN, "%.4g", r->predictions);
     const tt_run_step *step = step_of(run, r);
     if (step)
@@ -104,13 +137,23 @@ static void main_row(tt_table_builder *b, const tt_report_run *run, const tt_res
                      : "");
 }
 
+/* In percent; without a calibration the best on these very data, with one that is too small NaN. */
+static double asr_of(const tt_result_scores *r)
+{
+    if (r->has_threshold) return 100 * r->asr.accuracy;
+    return tt_result_too_few(r) ? (double)NAN : 100 * r->evaluation.best.accuracy;
+}
+
 /* In percent, without intervals, TPR as that paper's scripts take it. */
 static void clid_row(tt_table_builder *b, const tt_report_run *run, const tt_result_scores *r)
 {
-    double asr = 100 * (r->has_threshold ? r->asr.accuracy : r->evaluation.best.accuracy);
+    double asr = asr_of(r);
     tt_table_row(b, run);
     tt_table_put(b, NAN, "%s", r->attack);
-    tt_table_put(b, asr, "%.2f%s", asr, r->has_threshold ? "" : "*");
+    if (isnan(asr))
+        tt_table_put(b, NAN, "not resolvable");
+    else
+        tt_table_put(b, asr, "%.2f%s", asr, r->has_threshold ? "" : "*");
     tt_table_put(b, 100 * r->evaluation.auc.auc, "%.2f", 100 * r->evaluation.auc.auc);
     tt_table_put(b, 100 * r->tpr_clid_compat, "%.2f", 100 * r->tpr_clid_compat);
     tt_table_put(b, NAN, "%.4g", r->predictions);
@@ -212,10 +255,28 @@ static void note_of(const tt_report *report, const char *role, char *note, size_
     note[0] = '\0';
 }
 
+static void main_table(tt_table_builder *b, const char *role)
+{
+    static const char *const before[] = {"attack", "AUC", "ASR", "TPR@1%FPR", "TPR@0.1%FPR"};
+    static const char *const behind[] = {"queries", "seconds", "calibration"};
+    const char *columns[5 + TT_EVALUATE_FPRS_MAX + 3];
+    double more[TT_EVALUATE_FPRS_MAX];
+    char note[400];
+    size_t n = 0, n_more = more_fprs(b->report, more);
+    for (size_t i = 0; i < 5; i++)
+        columns[n++] = before[i];
+    for (size_t i = 0; i < n_more; i++, n++) {
+        columns[n] = tt_arena_printf(b->report->arena, "TPR@%g%%FPR", 100 * more[i]);
+        if (!columns[n]) b->failed = true;
+    }
+    for (size_t i = 0; i < 3; i++)
+        columns[n++] = behind[i];
+    note_of(b->report, role, note, sizeof note);
+    if (!b->failed) table_of(b, role, "", "", note, columns, n, main_row, 4 + n_more);
+}
+
 static void tables_of_role(tt_table_builder *b, const char *role)
 {
-    static const char *const columns[] = {"attack",      "AUC",     "ASR",     "TPR@1%FPR",
-                                          "TPR@0.1%FPR", "queries", "seconds", "calibration"};
     static const char *const clid[] = {"method", "ASR", "AUC", "TPR@1%FPR", "Query"};
     static const char *const details[] = {
         "attack",         "AUC, bootstrap",  "partial AUC to 10%",  "partial AUC to 1%", "precision 1:1",
@@ -225,9 +286,8 @@ static void tables_of_role(tt_table_builder *b, const char *role)
     const char *named[TT_VARIANTS_MAX + 1] = {"attack"};
     for (size_t i = 0; i < n_variants; i++)
         named[i + 1] = variants[i].label;
-    char note[400];
-    note_of(b->report, role, note, sizeof note);
-    table_of(b, role, "", "", note, columns, 8, main_row, 4);
+    main_table(b, role);
+    if (b->failed) return;
     comparisons(b, role);
     tt_report_controls(b, role);
     table_of(
@@ -299,8 +359,7 @@ static void published(tt_table_builder *b, const tt_report_run *run)
         tt_table_put(b, NAN, "%s%s%s", row->dataset, row->dataset[0] && row->setting[0] ? ", " : "",
                      row->setting);
         tt_table_put(b, NAN, "%s", own ? own->attack : "–");
-        pair(b, row->asr,
-             own ? 100 * (own->has_threshold ? own->asr.accuracy : own->evaluation.best.accuracy) : NAN);
+        pair(b, row->asr, own ? asr_of(own) : NAN);
         pair(b, row->auc, own ? 100 * own->evaluation.auc.auc : NAN);
         pair(b, row->tpr, own ? tpr_of(own, row) : NAN);
     }

@@ -223,9 +223,11 @@ static void csv_scores(const csv_place *at, const tt_result_scores *r)
     if (r->has_threshold) {
         csv_line(at, "asr", r->asr.accuracy, r->asr_fitted);
         csv_line(at, "balanced_accuracy", r->asr.balanced, none);
+    } else if (tt_result_too_few(r)) {
+        csv_line(at, "asr", NAN, none);
     }
     csv_line(at, "best_accuracy_optimistic", e->best.accuracy, e->best.interval);
-    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++) {
+    for (size_t k = 0; k < e->n_tprs; k++) {
         char metric[64];
         snprintf(metric, sizeof metric, "tpr_at_fpr_%g", e->tpr[k].fpr_target);
         csv_line(at, metric, e->tpr[k].tpr, e->tpr[k].bootstrap);

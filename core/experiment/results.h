@@ -31,6 +31,8 @@ typedef struct tt_result_features {
     size_t n_bad; /* rows with a feature that is not a finite number, which nothing was scored from */
 } tt_result_features;
 
+/* A threshold is fitted on at least so many of each class, and cross-validation has at least so many. */
+enum { TT_CALIBRATION_LEAST = 4 };
 enum { TT_PARTIAL_AUCS = 2, TT_PRECISIONS = 3, TT_VARIANTS_MAX = 16 };
 
 /* What else scores tell (docs/statistics.md). */
@@ -66,7 +68,10 @@ typedef struct tt_result_scores {
     const double *calibration_scores;
     const uint8_t *calibration_member;
 
-    tt_evaluation evaluation; /* AUC, TPR at FPR 10, 1, 0.1 %, best accuracy (optimistic) */
+    double fprs[TT_EVALUATE_FPRS_MAX - TT_EVALUATE_FPRS]; /* that the spec asks for beside the usual ones */
+    size_t n_fprs;
+
+    tt_evaluation evaluation; /* AUC, TPR at FPR 10, 1, 0.1 % and at fprs, best accuracy (optimistic) */
     tt_roc_point *roc;        /* tt_free */
     size_t n_roc;
     bool has_threshold;
@@ -153,6 +158,8 @@ typedef struct tt_results {
     tt_arena *arena; /* of results that were read; else NULL */
 } tt_results;
 
+/* Has it a calibration, of fewer than TT_CALIBRATION_LEAST of a class? Then no threshold is fitted. */
+TT_API bool tt_result_too_few(const tt_result_scores *r);
 /* The rest of the metrics, once threshold and ROC are there. */
 TT_API tt_status tt_result_infer(tt_result_scores *r, uint64_t seed, tt_error *err);
 /* Metrics of one attack on one model; `seed` keys the bootstraps. */

@@ -16,7 +16,7 @@ tt_status tt_control_evaluate(tt_result_scores *r, tt_error *err)
     for (size_t i = 0; i < r->n; i++)
         r->evaluation.members += r->member[i];
     r->evaluation.nonmembers = r->n - r->evaluation.members;
-    if (s || r->n_calibration == 0) return s;
+    if (s || r->n_calibration == 0 || tt_result_too_few(r)) return s;
     tt_accuracy fitted;
     s = tt_best_accuracy(r->n_calibration, r->calibration_scores, r->calibration_member, &fitted, err);
     r->has_threshold = !s;

@@ -5,14 +5,22 @@
 
 #include <string.h>
 
+bool tt_result_too_few(const tt_result_scores *r)
+{
+    size_t classes[2] = {0, 0};
+    for (size_t i = 0; i < r->n_calibration; i++)
+        classes[r->calibration_member[i] != 0]++;
+    return r->n_calibration && (classes[0] < TT_CALIBRATION_LEAST || classes[1] < TT_CALIBRATION_LEAST);
+}
+
 tt_status tt_result_evaluate(tt_result_scores *r, uint64_t seed, tt_error *err)
 {
-    tt_status s = tt_evaluate(r->n, r->scores, r->member, seed, &r->evaluation, err);
+    tt_status s = tt_evaluate_more(r->n, r->scores, r->member, seed, r->fprs, r->n_fprs, &r->evaluation, err);
     if (!s && r->n_folds) s = tt_auc_folds(r->n, r->scores, r->member, r->fold, &r->evaluation.auc, err);
     if (!s) s = tt_roc_compute(r->n, r->scores, r->member, &r->roc, &r->n_roc, err);
     if (s) return s;
     r->tpr_clid_compat = tt_tpr_clid_compat(r->n, r->scores, r->member, 0.01);
-    if (r->n_calibration == 0) return tt_result_infer(r, seed, err);
+    if (r->n_calibration == 0 || tt_result_too_few(r)) return tt_result_infer(r, seed, err);
     tt_accuracy fitted;
     s = tt_best_accuracy(r->n_calibration, r->calibration_scores, r->calibration_member, &fitted, err);
     if (s) return tt_fail_in(err, "calibration");

@@ -30,7 +30,7 @@ static void interval(tt_buf *out, const char *key, tt_interval i)
 static void tprs(tt_buf *out, const tt_evaluation *e)
 {
     tt_buf_printf(out, ", \"tpr_at_fpr\": [");
-    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++) {
+    for (size_t k = 0; k < e->n_tprs; k++) {
         const tt_tpr *t = &e->tpr[k];
         tt_buf_printf(out, "%s{\"fpr\": %g, \"resolvable\": %s", k ? ", " : "", t->fpr_target,
                       t->resolvable ? "true" : "false");
@@ -96,6 +96,8 @@ static void scores(tt_buf *out, const tt_result_scores *r, const tt_run_info *in
         number(out, "asr", r->asr.accuracy);
         interval(out, "asr_clopper_pearson", r->asr.interval);
         interval(out, "asr_fitted", r->asr_fitted);
+    } else if (tt_result_too_few(r)) {
+        number(out, "asr", (double)NAN);
     }
     number(out, "best_accuracy_optimistic", e->best.accuracy);
     tprs(out, e);

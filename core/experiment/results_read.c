@@ -157,15 +157,18 @@ static tt_status read_interval(reading *x, const char *group, const char *name, 
     return s ? s : real_of(x, group, key, &i->high);
 }
 
-static tt_status read_tprs(reading *x, const char *group, tt_evaluation *e)
+static tt_status read_tprs(reading *x, const char *group, tt_result_scores *r)
 {
     size_t dims[2];
     double *rows;
     tt_status s = tt_hdf5_get_f64(x->h, below(x, group, "tpr_at_fpr"), 2, dims, &rows, x->err);
     if (s) return s;
-    if (dims[0] != TT_EVALUATE_FPRS || dims[1] != 9)
+    if (dims[0] < TT_EVALUATE_FPRS || dims[0] > TT_EVALUATE_FPRS_MAX || dims[1] != 9)
         return bad(x, group, "has a tpr_at_fpr of another shape");
-    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++) {
+    tt_evaluation *e = &r->evaluation;
+    e->n_tprs = dims[0];
+    r->n_fprs = dims[0] - TT_EVALUATE_FPRS;
+    for (size_t k = 0; k < e->n_tprs; k++) {
         const double *row = rows + 9 * k;
         e->tpr[k] = (tt_tpr){.fpr_target = row[0],
                              .resolvable = row[1] != 0,
@@ -174,6 +177,7 @@ static tt_status read_tprs(reading *x, const char *group, tt_evaluation *e)
                              .threshold = row[4],
                              .bootstrap = {row[5], row[6]},
                              .interval = {row[7], row[8]}};
+        if (k >= TT_EVALUATE_FPRS) r->fprs[k - TT_EVALUATE_FPRS] = row[0];
     }
     return TT_OK;
 }
@@ -199,7 +203,7 @@ static tt_status read_metrics(reading *x, const char *group, tt_result_scores *r
     if (!s) s = number_of(x, group, "has_threshold", &has_threshold);
     e->auc.degenerate = degenerate != 0;
     r->has_threshold = has_threshold != 0;
-    if (!s) s = read_tprs(x, group, e);
+    if (!s) s = read_tprs(x, group, r);
     if (s || !r->has_threshold) return s;
     s = real_of(x, group, "threshold", &r->threshold);
     if (!s) s = real_of(x, group, "asr", &r->asr.accuracy);

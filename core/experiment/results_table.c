@@ -36,7 +36,15 @@ static const char *heading(const char *role)
     return role;
 }
 
-static void head(tt_buf *out, const char *role)
+/* The first scores of a role that there are: all of a run have the same FPRs. */
+static const tt_evaluation *first_of(const tt_results *r, const char *role)
+{
+    for (size_t i = 0; i < r->n_scores; i++)
+        if (!r->scores[i].failure && strcmp(r->scores[i].role, role) == 0) return &r->scores[i].evaluation;
+    return NULL;
+}
+
+static void head(tt_buf *out, const char *role, const tt_evaluation *e)
 {
     tt_buf_printf(out, "%s\n", heading(role));
     cell(out, NAME, "attack");
@@ -44,10 +52,22 @@ static void head(tt_buf *out, const char *role)
     cell(out, WIDE, "ASR");
     cell(out, RATE, "TPR@1%%FPR");
     cell(out, RATE, "TPR@0.1%%FPR");
+    for (size_t k = TT_EVALUATE_FPRS; e && k < e->n_tprs; k++)
+        cell(out, RATE, "TPR@%g%%FPR", 100 * e->tpr[k].fpr_target);
     cell(out, SHORT, "queries");
     cell(out, SHORT, "seconds");
     cell(out, 0, "calibration");
     tt_buf_printf(out, "\n");
+}
+
+static void asr(const tt_result_scores *r, tt_buf *out)
+{
+    if (r->has_threshold)
+        cell(out, WIDE, "%.3f [%.3f, %.3f]", r->asr.accuracy, r->asr_fitted.low, r->asr_fitted.high);
+    else if (tt_result_too_few(r))
+        cell(out, WIDE, "not resolvable");
+    else
+        cell(out, WIDE, "%.3f (optimistic)", r->evaluation.best.accuracy);
 }
 
 static void rate(tt_buf *out, const tt_tpr *t)
@@ -75,12 +95,9 @@ static void line(const tt_result_scores *r, const tt_run_info *info, tt_buf *out
     }
     const tt_evaluation *e = &r->evaluation;
     cell(out, WIDE, "%.3f [%.3f, %.3f]", e->auc.auc, e->auc.logit.low, e->auc.logit.high);
-    if (r->has_threshold)
-        cell(out, WIDE, "%.3f [%.3f, %.3f]", r->asr.accuracy, r->asr_fitted.low, r->asr_fitted.high);
-    else
-        cell(out, WIDE, "%.3f (optimistic)", e->best.accuracy);
-    rate(out, &e->tpr[1]);
-    rate(out, &e->tpr[2]);
+    asr(r, out);
+    for (size_t k = 1; k < e->n_tprs; k++)
+        rate(out, &e->tpr[k]);
     cell(out, SHORT, "%.4g", r->predictions);
     const tt_run_step *step = step_of(info, r);
     if (step)
@@ -128,7 +145,7 @@ static void blocks(const tt_results *r, const tt_run_info *info, tt_buf *out)
             seen |= strcmp(r->scores[k].role, role) == 0;
         if (seen) continue;
         if (i) tt_buf_printf(out, "\n");
-        head(out, role);
+        head(out, role, first_of(r, role));
         for (size_t k = i; k < r->n_scores; k++)
             if (strcmp(r->scores[k].role, role) == 0) line(&r->scores[k], info, out);
         comparisons(r, role, out);
@@ -142,13 +159,21 @@ static void counts(const tt_results *r, tt_buf *out)
         const tt_evaluation *e = &r->scores[i].evaluation;
         if (r->scores[i].failure) continue;
         tt_buf_printf(out, "\n%zu members, %zu non-members. ", e->members, e->nonmembers);
-        for (size_t k = 0; k < TT_EVALUATE_FPRS; k++)
+        for (size_t k = 0; k < e->n_tprs; k++)
             if (!e->tpr[k].resolvable)
                 tt_buf_printf(out, "TPR@%g%%FPR is not resolvable with %zu non-members: it needs %.0f. ",
                               100 * e->tpr[k].fpr_target, e->nonmembers,
                               ceil(1 / e->tpr[k].fpr_target - 1e-9));
         break;
     }
+    for (size_t i = 0; i < r->n_scores; i++)
+        if (!r->scores[i].failure && tt_result_too_few(&r->scores[i]))
+            tt_buf_printf(
+                out,
+                "ASR of %s on %s is not resolvable: a threshold needs %d members and %d non-members "
+                "in the calibration, which has %zu in all. ",
+                r->scores[i].attack, r->scores[i].role, TT_CALIBRATION_LEAST, TT_CALIBRATION_LEAST,
+                r->scores[i].n_calibration);
     tt_buf_printf(out, "Intervals 95 %%: AUC DeLong (logit), the rest two-class bootstrap.\n"
                        "ASR: accuracy at the threshold fitted on the calibration; \"optimistic\": the best "
                        "threshold on these very data.\n");

@@ -134,8 +134,8 @@ static void write_metrics(tt_hdf5_writer *w, const tt_result_scores *r, const ch
     }
     /* TPR at FPR: a row each of target, resolvable, TPR, FPR reached, threshold, bootstrap, Clopper-Pearson
      */
-    double rows[TT_EVALUATE_FPRS][9];
-    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++) {
+    double rows[TT_EVALUATE_FPRS_MAX][9];
+    for (size_t k = 0; k < e->n_tprs; k++) {
         const tt_tpr *t = &e->tpr[k];
         const double row[9] = {
             t->fpr_target,    t->resolvable,     t->tpr,          t->fpr,          t->threshold,
@@ -144,7 +144,7 @@ static void write_metrics(tt_hdf5_writer *w, const tt_result_scores *r, const ch
     }
     char path[200];
     snprintf(path, sizeof path, "%s/tpr_at_fpr", group);
-    size_t dims[2] = {TT_EVALUATE_FPRS, 9};
+    size_t dims[2] = {e->n_tprs, 9};
     tt_hdf5_put_f64(w, path, 2, dims, &rows[0][0]);
 }
 

@@ -183,6 +183,9 @@ static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
     case TT_KEY_INT:
     case TT_KEY_FLOAT:
         return number(m, row->type == TT_KEY_INT, row->min, row->max);
+    case TT_KEY_RATES:
+        return list_of(
+            m, any_of(m, number(m, false, row->min, row->max), reference_to(m, "reference", ""), NULL));
     case TT_KEY_CHOICE:
         return choice(m, row->choices);
     case TT_KEY_ACCESS:
@@ -390,6 +393,7 @@ static tt_node *whole(maker *m)
     set(m, definitions, "limits", plain_section(m, &tt_spec_table_limits));
     set(m, definitions, "controls", plain_section(m, &tt_spec_table_controls));
     set(m, definitions, "budgets", plain_section(m, &tt_spec_table_budgets));
+    set(m, definitions, "report", plain_section(m, &tt_spec_table_report));
     set(m, definitions, "published", plain_section(m, &tt_spec_table_published));
     set(m, definitions, "sweep", plain_section(m, &tt_spec_table_sweep));
     set(m, definitions, "replication", plain_section(m, &tt_spec_table_replication));

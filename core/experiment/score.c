@@ -10,6 +10,11 @@ static tt_status no_memory(tt_error *err)
     return tt_fail(err, TT_ERR_MEMORY, "out of memory for scores");
 }
 
+size_t tt_calibration_share(double share, size_t in_class)
+{
+    return (size_t)floor(share * (double)in_class + 0.5);
+}
+
 enum part { WHOLE, CALIBRATING, JUDGED };
 
 /* Of each class, the first `share` in the order of opaque ids calibrates: an order keyed by the run's seed
@@ -19,7 +24,7 @@ static bool selected(const tt_universe *u, size_t i, enum part part, double shar
     if (part == WHOLE) return true;
     bool member = u->refs[i].member;
     size_t in_class = member ? u->members : u->n - u->members;
-    bool calibrates = seen[member]++ < (size_t)floor(share * (double)in_class + 0.5);
+    bool calibrates = seen[member]++ < tt_calibration_share(share, in_class);
     return calibrates == (part == CALIBRATING);
 }
 

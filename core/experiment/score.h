@@ -16,6 +16,8 @@ TT_API tt_status tt_score_attack(const tt_spec *spec, tt_workers *workers, size_
                                  const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,
                                  tt_error *err);
 
+/* How many of a class of this size calibrate, with calibration: split. */
+TT_API size_t tt_calibration_share(double share, size_t in_class);
 /* Only the first part: sample, member and their numbers, of what is judged and of what calibrates. */
 TT_API tt_status tt_score_select(const tt_spec *spec, size_t attack, const tt_measure_step *rows,
                                  const tt_measure_step *calibration, tt_arena *arena, tt_result_scores *r,

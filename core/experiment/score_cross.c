@@ -47,10 +47,10 @@ tt_status tt_folds_assign(const tt_universe *u, uint32_t asked, uint32_t *fold, 
                           tt_error *err)
 {
     size_t smaller = u->members < u->n - u->members ? u->members : u->n - u->members;
-    if (smaller < 4)
+    if (smaller < TT_CALIBRATION_LEAST)
         return tt_fail(err, TT_ERR_INVALID,
-                       "cross-validation needs at least 4 members and 4 non-members: there are %zu and %zu",
-                       u->members, u->n - u->members);
+                       "cross-validation needs at least %d members and %d non-members: there are %zu and %zu",
+                       TT_CALIBRATION_LEAST, TT_CALIBRATION_LEAST, u->members, u->n - u->members);
     uint32_t k = asked < smaller / 2 ? asked : (uint32_t)(smaller / 2);
     size_t *first = tt_alloc_array(u->n, sizeof *first),
            *in_fold = tt_alloc_array(2 * (size_t)k, sizeof *in_fold);

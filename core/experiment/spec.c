@@ -308,6 +308,7 @@ static tt_status read_all(const tt_spec_reader *r)
     if (!s) s = tt_spec_note(r, read_device(r));
     if (!s) s = tt_spec_note(r, read_limits(r));
     if (!s) s = tt_spec_note(r, read_budgets(r));
+    if (!s) s = tt_spec_note(r, tt_spec_read_report(r));
     if (!s) s = tt_spec_note(r, tt_spec_read_published(r));
     if (!s) s = tt_spec_note(r, tt_spec_add_controls(r));
     if (!s) s = tt_problems_status(r->problems, r->err);

@@ -90,6 +90,14 @@ typedef struct tt_budgets {
     int64_t predictions, images; /* computed by the target, in the whole run */
 } tt_budgets;
 
+enum { TT_REPORT_FPRS_MAX = 5 };
+typedef struct tt_spec_report {      /* quantities that must be resolvable */
+    double fprs[TT_REPORT_FPRS_MAX]; /* of TPRs */
+    size_t n_fprs;
+    bool asr;
+    const tt_node *node; /* where they are asked for; NULL: none are */
+} tt_spec_report;
+
 typedef struct tt_spec_published {         /* a paper's table, shown beside the run's own numbers */
     const char *file;                      /* absolute, or relative to the working folder; NULL: none */
     const char *table, *dataset, *setting; /* dataset, setting: NULL: all */
@@ -122,6 +130,7 @@ typedef struct tt_spec {
     double heartbeat_s;       /* limits.heartbeat_s: a silence that counts as hung; default 600; 0: none */
     double bad_samples;       /* limits.bad_samples: share that may be left out; default 0 */
     tt_budgets budgets;
+    tt_spec_report report;
     tt_spec_published published;
     const char *resolved; /* canonical JSON of the whole spec with overrides applied and every default filled
                              in; paths as written */

@@ -113,6 +113,9 @@ tt_status tt_spec_read_sets(const tt_spec_reader *r, const tt_node *parent, cons
  * out of memory */
 const char *tt_spec_path_of(const tt_spec_reader *r, const tt_node *node);
 
+/* spec_report.c */
+tt_status tt_spec_read_report(const tt_spec_reader *r);
+
 /* spec_published.c */
 tt_status tt_spec_read_published(const tt_spec_reader *r);
 

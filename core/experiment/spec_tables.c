@@ -29,6 +29,9 @@ static const tt_spec_key top[] = {
      "printed in every report (docs/controls.md)"},
     {"budgets", TT_KEY_BUDGETS, NULL, 0, 0, NULL, false,
      "what attacks may ask of the models that are judged"},
+    {"report", TT_KEY_REPORT, NULL, 0, 0, NULL, false,
+     "quantities that the run is made for: where the samples cannot carry one, it is refused before any "
+     "work"},
     {"batch", TT_KEY_INT, "16", 1, 4096, NULL, false,
      "samples that are measured together and journalled as one record: what a kill can lose. Part of a "
      "step's "
@@ -158,6 +161,16 @@ static const tt_spec_key budgets[] = {
      "that the target may generate in the whole run or sweep; likewise; 0: no limit"},
 };
 TABLE(tt_spec_table_budgets, budgets);
+
+static const tt_spec_key report[] = {
+    {"tpr_at_fpr", TT_KEY_RATES, NULL, 1e-6, 0.5, NULL, false,
+     "FPRs at which the TPR must be resolvable, at most 5: 1/FPR non-members are needed. Those beside 0.1, "
+     "0.01 and 0.001, which every report gives where it can, get columns of their own"},
+    {"asr", TT_KEY_BOOL, "false", 0, 0, NULL, false,
+     "every attack must have an accuracy at a threshold from its calibration, of at least 4 members and 4 "
+     "non-members"},
+};
+TABLE(tt_spec_table_report, report);
 
 static const tt_spec_key published[] = {
     {"file", TT_KEY_TEXT, NULL, 0, 0, NULL, true, "a CSV as results/published/README.md describes it"},

@@ -9,6 +9,7 @@ typedef enum tt_spec_key_type {
     TT_KEY_BOOL,
     TT_KEY_INT,    /* min..max */
     TT_KEY_FLOAT,  /* min..max */
+    TT_KEY_RATES,  /* a list of numbers, each min..max */
     TT_KEY_CHOICE, /* one of `choices` */
     TT_KEY_ACCESS, /* one of `choices`, or a list of them */
     TT_KEY_SET,    /* DATASET.SPLIT */
@@ -28,6 +29,7 @@ typedef enum tt_spec_key_type {
     TT_KEY_DEVICE,
     TT_KEY_LIMITS,
     TT_KEY_BUDGETS,
+    TT_KEY_REPORT,
     TT_KEY_CONTROLS,
     TT_KEY_PUBLISHED,
     TT_KEY_SWEEP,
@@ -54,7 +56,7 @@ typedef struct tt_spec_table {
 extern const tt_spec_table tt_spec_table_top, tt_spec_table_data, tt_spec_table_transform,
     tt_spec_table_model, tt_spec_table_service, tt_spec_table_threat_model, tt_spec_table_attack,
     tt_spec_table_device, tt_spec_table_limits, tt_spec_table_budgets, tt_spec_table_controls,
-    tt_spec_table_sweep, tt_spec_table_replication, tt_spec_table_published;
+    tt_spec_table_sweep, tt_spec_table_replication, tt_spec_table_published, tt_spec_table_report;
 
 const tt_spec_key *tt_spec_key_of(const tt_spec_table *table, const char *key); /* NULL: none */
 /* All keys; their number. */

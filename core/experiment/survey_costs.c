@@ -1,10 +1,10 @@
 /* What a plan costs beside time, and what its samples cannot carry. */
+#include "experiment/quantities.h"
 #include "experiment/survey.h"
 #include "plugin/params.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,26 +86,10 @@ static void put_disk(const tt_survey *v, tt_buf *out)
                   bytes / 1048576);
 }
 
-/* Said now, and not after days of measuring. */
-static void put_resolvable(const tt_survey *v, tt_buf *out)
-{
-    static const double fprs[] = {0.1, 0.01, 0.001};
-    for (size_t i = 0; i < v->prepared->n_steps; i++) {
-        const tt_measure_step *step = &v->prepared->steps[i];
-        if (strcmp(v->prepared->spec->models[step->model].role, "target") != 0) continue;
-        size_t nonmembers = step->universe->n - step->universe->members;
-        for (size_t k = 0; k < sizeof fprs / sizeof *fprs; k++)
-            if ((double)nonmembers * fprs[k] < 1 - 1e-9)
-                tt_buf_printf(out, "TPR@%g%%FPR will not be resolvable with %zu non-members: it needs %.0f\n",
-                              100 * fprs[k], nonmembers, ceil(1 / fprs[k] - 1e-9));
-        return;
-    }
-}
-
 bool tt_survey_costs(const tt_survey *v, tt_buf *out)
 {
     put_models(v, out);
     put_disk(v, out);
-    put_resolvable(v, out);
+    tt_quantities_tell(v->prepared, out);
     return !out->failed;
 }

@@ -26,7 +26,7 @@ static void column(tt_buf *out, size_t width, const char *format, ...)
 
 static const tt_tpr *at_one_percent(const tt_evaluation *e)
 {
-    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++)
+    for (size_t k = 0; k < e->n_tprs; k++)
         if (e->tpr[k].fpr_target == 0.01) return &e->tpr[k];
     return &e->tpr[0];
 }

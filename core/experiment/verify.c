@@ -70,7 +70,7 @@ static tt_status check_metrics(const tt_result_scores *stored, uint64_t seed, tt
     compare(&a, x->auc.variance, y->auc.variance);
     compare_interval(&a, x->auc.logit, y->auc.logit);
     compare(&a, x->best.accuracy, y->best.accuracy);
-    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++) {
+    for (size_t k = 0; k < x->n_tprs && k < y->n_tprs; k++) {
         compare(&a, x->tpr[k].tpr, y->tpr[k].tpr);
         compare(&a, x->tpr[k].threshold, y->tpr[k].threshold);
         compare_interval(&a, x->tpr[k].bootstrap, y->tpr[k].bootstrap);

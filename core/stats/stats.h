@@ -37,6 +37,8 @@ typedef struct tt_tpr {
     tt_interval
         bootstrap; /* two-class bootstrap, the threshold chosen anew in each draw (keyed, reproducible) */
 } tt_tpr;
+/* Has a class of this size room for one above the threshold? */
+TT_API bool tt_tpr_resolvable(size_t nonmembers, double fpr_target);
 /* Largest TPR whose FPR does not exceed the target; never interpolated. */
 TT_API tt_status tt_tpr_at_fpr(size_t n, const double *scores, const uint8_t *member, double fpr_target,
                                uint64_t seed, tt_tpr *out, tt_error *err);

@@ -42,11 +42,16 @@ static tt_status bootstrap(const tt_order *o, uint64_t seed, tt_tpr *out, size_t
     return TT_OK;
 }
 
+bool tt_tpr_resolvable(size_t nonmembers, double fpr_target)
+{
+    return (double)nonmembers * fpr_target >= 1 - 1e-9;
+}
+
 static void point(const tt_order *o, double target, tt_tpr *out)
 {
     *out = (tt_tpr){.fpr_target = target, .tpr = NAN, .fpr = NAN, .threshold = NAN};
     out->interval = out->bootstrap = (tt_interval){NAN, NAN};
-    out->resolvable = (double)o->nonmembers * target >= 1 - 1e-9;
+    out->resolvable = tt_tpr_resolvable(o->nonmembers, target);
     if (!out->resolvable) return;
     uint64_t tp, fp;
     size_t taken = walk(o, NULL, target, &tp, &fp);

@@ -103,6 +103,56 @@ START_TEST(a_plan_of_nothing_run_yet_counts_all_of_it)
 }
 END_TEST
 
+START_TEST(a_quantity_that_is_asked_for_and_has_too_few_samples_is_refused)
+{
+    ck_assert_int_eq(plan(" 'report.tpr_at_fpr=[0.1, 0.05]'", "asked"), 0);
+    ck_assert_int_eq(plan(" 'report.tpr_at_fpr=[0.04]'", "asked"), 3);
+    has("report.tpr_at_fpr asks for 0.04, which needs 25 non-members: attacks.loss is judged on 20 of "
+        "models.target");
+    /* what calibrates is not judged */
+    ck_assert_int_eq(plan(" 'report.tpr_at_fpr=[0.1]' attacks.clid.calibration=split "
+                          "attacks.clid.calibration_part=0.6",
+                          "asked"),
+                     3);
+    has("attacks.clid is judged on 8 of models.target");
+    ck_assert_int_eq(run(both, " 'report.tpr_at_fpr=[0.04]'", "asked"), 3);
+    ck_assert_int_eq(plan(" report.asr=true", "asked"), 0);
+    ck_assert_int_eq(plan(" report.asr=true attacks.clid.calibration=none", "asked"), 3);
+    has("attacks.clid has calibration: none, which fits none");
+    const char *small = "'data.faces.splits={seen: 20, held_out: 20, a: 3, b: 12}'";
+    char more[256];
+    snprintf(more, sizeof more, " report.asr=true %s", small);
+    ck_assert_int_eq(plan(more, "asked"), 3);
+    has("needs 4 members and 4 non-members in the calibration: attacks.loss has 3 and 12");
+    /* nobody asked: said in plan, and in the report in place of a figure */
+    ck_assert_int_eq(plan(small, "asked"), 0);
+    has("ASR of clid will not be resolvable: it calibrates on 3 members and 12 non-members");
+    ck_assert_int_eq(run(both, small, "asked"), 0);
+    has("ASR of clid on target is not resolvable");
+    /* what could not even be scored */
+    const char *fewer = "'data.faces.splits={seen: 3, held_out: 20, a: 12, b: 12}'";
+    snprintf(more, sizeof more, "attacks.clid.calibration=cross %s", fewer);
+    ck_assert_int_eq(plan(more, "asked"), 3);
+    has("calibration: cross needs at least 4 members and 4 non-members: there are 3 and 20");
+    snprintf(more, sizeof more, "attacks.clid.calibration=split attacks.clid.calibration_part=0.1 %s", fewer);
+    ck_assert_int_eq(plan(more, "asked"), 3);
+    has("calibration: split leaves 0 members and 2 non-members to calibrate");
+}
+END_TEST
+
+START_TEST(a_rate_that_is_asked_for_has_a_column_in_every_report)
+{
+    ck_assert_int_eq(run(both, " 'report.tpr_at_fpr=[0.05]'", "rate"), 0);
+    has("TPR@5%FPR");
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/rate' --format markdown", tt_test_dir()), 0);
+    has("| TPR@5%FPR |");
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/rate' --format csv", tt_test_dir()), 0);
+    has("tpr_at_fpr_0.05,");
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/rate' --json", tt_test_dir()), 0);
+    has("\"fpr\": 0.05");
+}
+END_TEST
+
 START_TEST(after_a_run_all_is_stored_and_a_change_says_what_it_costs_and_why)
 {
     ck_assert_int_eq(run(both, "", "done"), 0);
@@ -179,6 +229,8 @@ Suite *tt_test_suite(void)
     TCase *tc = tcase_create("plan");
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, a_plan_of_nothing_run_yet_counts_all_of_it);
+    tcase_add_test(tc, a_quantity_that_is_asked_for_and_has_too_few_samples_is_refused);
+    tcase_add_test(tc, a_rate_that_is_asked_for_has_a_column_in_every_report);
     tcase_add_test(tc, after_a_run_all_is_stored_and_a_change_says_what_it_costs_and_why);
     tcase_add_test(tc, explain_names_every_part_of_the_key_that_differs);
     tcase_add_test(tc, stored_scores_start_no_worker_and_give_the_same_bytes);

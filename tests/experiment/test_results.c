@@ -293,6 +293,56 @@ START_TEST(the_fitted_threshold_is_the_best_on_the_calibration_and_its_interval_
 }
 END_TEST
 
+START_TEST(rates_beside_the_usual_ones_are_read_back_and_have_columns_of_their_own)
+{
+    tt_results back;
+    for (size_t i = 0; i < 2; i++) {
+        tt_free(scores[i].roc);
+        scores[i].fprs[0] = 0.25;
+        scores[i].n_fprs = 1;
+        tt_ok(tt_result_evaluate(&scores[i], 9, &err), &err);
+        ck_assert_uint_eq(scores[i].evaluation.n_tprs, 4);
+        tt_tpr one;
+        tt_ok(tt_tpr_at_fpr(N, scores[i].scores, member, 0.25, 9, &one, &err), &err);
+        ck_assert_double_eq(scores[i].evaluation.tpr[3].tpr, one.tpr);
+        ck_assert_double_eq(scores[i].evaluation.tpr[3].bootstrap.low, one.bootstrap.low);
+    }
+    tt_ok(tt_results_write(&results, path, &err), &err);
+    tt_ok(tt_results_read(path, &back, &err), &err);
+    tt_buf a = {0}, b = {0};
+    ck_assert(tt_results_table(&results, NULL, &a) && tt_results_table(&back, NULL, &b));
+    ck_assert_str_eq(a.data, b.data);
+    ck_assert_ptr_nonnull(strstr(a.data, "TPR@25%FPR"));
+    ck_assert_uint_eq(back.scores[0].n_fprs, 1);
+    ck_assert_double_eq(back.scores[0].fprs[0], 0.25);
+    tt_buf_free(&a);
+    tt_buf_free(&b);
+    tt_results_free(&back);
+}
+END_TEST
+
+START_TEST(no_threshold_is_fitted_on_a_calibration_that_is_too_small)
+{
+    uint8_t labels[N] = {1, 1, 1, 0, 0, 0, 0, 0, 0, 0};
+    tt_free(scores[0].roc);
+    scores[0].calibration_member = labels;
+    scores[0].n_calibration = 10;
+    scores[0].has_threshold = false;
+    tt_ok(tt_result_evaluate(&scores[0], 9, &err), &err);
+    ck_assert(tt_result_too_few(&scores[0]) && !scores[0].has_threshold);
+    tt_buf table = {0}, json = {0};
+    ck_assert(tt_results_table(&results, NULL, &table) && tt_results_json(&results, NULL, &json));
+    ck_assert_ptr_nonnull(strstr(table.data, "ASR of zeta on target is not resolvable: a threshold needs 4"));
+    ck_assert_ptr_nonnull(strstr(json.data, "\"asr\": null"));
+    tt_buf_free(&table);
+    tt_buf_free(&json);
+    labels[3] = 1; /* four of each */
+    tt_free(scores[0].roc);
+    tt_ok(tt_result_evaluate(&scores[0], 9, &err), &err);
+    ck_assert(scores[0].has_threshold);
+}
+END_TEST
+
 START_TEST(run_json_is_read_back_and_its_absence_of_sense_is_an_error)
 {
     char file[512];
@@ -336,6 +386,8 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, other_hdf5_files_and_newer_versions_are_refused);
     tcase_add_test(tc,
                    the_fitted_threshold_is_the_best_on_the_calibration_and_its_interval_holds_the_accuracy);
+    tcase_add_test(tc, rates_beside_the_usual_ones_are_read_back_and_have_columns_of_their_own);
+    tcase_add_test(tc, no_threshold_is_fitted_on_a_calibration_that_is_too_small);
     tcase_add_test(tc, run_json_is_read_back_and_its_absence_of_sense_is_an_error);
     suite_add_tcase(suite, tc);
     return suite;

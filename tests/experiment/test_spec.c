@@ -213,6 +213,12 @@ START_TEST(every_wrong_thing_is_refused_with_its_place_and_what_to_do)
          "must be one of pixels, identity"},
         {"  second:", "  a/b:", TT_ERR_INVALID, "a name is 1 to 48 letters"},
         {"attacks:\n", "attacks: {}\nlimits:\n", TT_ERR_INVALID, "attacks is missing: name at least one"},
+        {"attacks:\n", "report: {tpr_at_fpr: [0.1, 2]}\nattacks:\n", TT_ERR_INVALID,
+         "report.tpr_at_fpr has 2: FPRs are numbers between 1e-06 and 0.5"},
+        {"attacks:\n", "report: {tpr_at_fpr: [0.1, 0.1]}\nattacks:\n", TT_ERR_INVALID, "has 0.1 twice"},
+        {"attacks:\n", "report: {tpr_at_fpr: 0.1}\nattacks:\n", TT_ERR_INVALID, "must be a list of FPRs"},
+        {"attacks:\n", "report: {tpr_at_fpr: [.1, .2, .3, .4, .5, .05]}\nattacks:\n", TT_ERR_INVALID,
+         "at most 5 FPRs"},
         {"version: 1", "[1, 2]", TT_ERR_INVALID, "s.yaml:"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
