@@ -227,6 +227,7 @@ static tt_status measure(tt_conductor *c, tt_error *err)
             tt_fail(&step->failure, TT_ERR_CRASHED, "%s", failure);
         else if (!tt_step_complete(step))
             m.steps[m.n_steps++] = step;
+        if (tt_step_complete(step)) m.spent_money += step->meters.executed.money;
         if (!tt_step_complete(step) || !tt_measure_counts(step)) continue;
         m.spent_predictions += step->meters.executed.predictions;
         m.spent_images += step->meters.executed.images;
@@ -417,8 +418,10 @@ static tt_status list_times(tt_conductor *c, double measured_before_s, tt_error 
         info->steps[info->n_steps++] = (tt_run_step){.attack = c->spec->attacks[step->attack].name,
                                                      .role = c->spec->models[step->model].role,
                                                      .executed = step->meters.executed,
-                                                     .seconds = step->seconds};
+                                                     .seconds = step->seconds,
+                                                     .money_asked = step->meters.attributed.money};
     }
+    info->currency = c->spec->currency;
     info->seconds = measured_before_s + now_s() - c->start_s;
     return TT_OK;
 }

@@ -45,6 +45,7 @@ static tt_status start_step(tt_measure_session *x, tt_measure_active *a, tt_erro
         s = tt_step_open(&context, step, err);
         a->opened = true;
         if (!s) tt_measure_count_spent(x->team, step, &step->meters);
+        x->money_spent += step->meters.executed.money;
     }
     if (s || tt_step_complete(step)) return s;
     s = tt_plan_open_attack(step->spec, &x->launch, step->attack, "measuring", &a->worker, err);
@@ -123,6 +124,19 @@ static tt_status read_meters(tt_measure_session *x, tt_measure_active *a, tt_met
     return s;
 }
 
+/* Money that a batch has cost which gave no rows: a record without rows, for the ledger. */
+static tt_status keep_money(tt_measure_step *step, const tt_meters *meters, double seconds, tt_status failed,
+                            bool *journal_failed, tt_error *err)
+{
+    if (!meters->executed.money) return failed;
+    const tt_meters money = {{.money = meters->attributed.money}, {.money = meters->executed.money}};
+    tt_error why = {0};
+    tt_status s = tt_step_append(step, 0, NULL, &money, seconds, &why);
+    if (!s) return failed;
+    *journal_failed = true;
+    return tt_fail(err, s, "%s", why.message);
+}
+
 /* One batch of one step. A status of the journal ends all; others are the step's failure. */
 static tt_status advance(tt_measure_session *x, tt_measure_active *a, uint32_t n, double *rows,
                          bool *journal_failed, tt_error *err)
@@ -136,8 +150,9 @@ static tt_status advance(tt_measure_session *x, tt_measure_active *a, uint32_t n
         *err = host_error;
         return host_error.code;
     }
+    x->money_spent += meters.executed.money;
     if (!s) s = tt_step_check_bad(a->step, a->step->spec->bad_samples, n, rows, err);
-    if (s) return s;
+    if (s) return keep_money(a->step, &meters, now_s() - start, s, journal_failed, err);
     s = tt_step_append(a->step, n, rows, &meters, now_s() - start, err);
     *journal_failed = s != TT_OK;
     tt_measure_count_spent(x->team, a->step, &meters);
@@ -207,6 +222,7 @@ static tt_status run_batches(tt_measure_session *x, tt_error *err)
             else
                 show(x, a, n);
         }
+        tt_measure_settle(x);
     }
     tt_free(rows);
     return s;
@@ -241,6 +257,7 @@ static tt_status measure_group(tt_measure_team *t, size_t first, tt_services *se
     tt_status s = x.actives ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for measuring");
     if (!s) s = tt_samples_check_blind(step->spec->seed, x.universe, err);
     if (!s) s = start_steps(&x, t->groups[first], err);
+    tt_measure_settle(&x); /* of what was measured before */
     if (!s) s = run_batches(&x, err);
     for (size_t i = 0; i < x.n; i++) {
         if (x.actives[i].running) tt_child_stop(&x.actives[i].worker);
@@ -366,8 +383,12 @@ tt_status tt_measure_all(tt_measure_run *run, tt_error *err)
     unsigned jobs = run->launch->in_process ? 1 : run->launch->jobs;
     atomic_store(&t.predictions, run->spent_predictions);
     atomic_store(&t.images, run->spent_images);
-    for (size_t i = 0; i < run->n_steps; i++)
-        if (run->steps[i]->journal) tt_measure_count_spent(&t, run->steps[i], &run->steps[i]->meters);
+    t.money = run->spent_money;
+    for (size_t i = 0; i < run->n_steps; i++) {
+        if (!run->steps[i]->journal) continue;
+        tt_measure_count_spent(&t, run->steps[i], &run->steps[i]->meters);
+        t.money += run->steps[i]->meters.executed.money;
+    }
     tt_status s = name_groups(&t, err);
     if (!s) run_threads(&t, jobs);
     if (!s && t.fatal.code) s = tt_fail(err, t.fatal.code, "%s", t.fatal.message);

@@ -17,9 +17,12 @@ typedef struct tt_measure_run {
     tt_progress *progress; /* counts attributed predictions (at least one a sample); may be NULL */
     uint64_t done;
     uint64_t spent_predictions,
-        spent_images; /* that the target computed in steps which are not among these */
+        spent_images;     /* that the target computed in steps which are not among these */
+    uint64_t spent_money; /* by any model in these, as of tt_meter */
 } tt_measure_run;
 
+/* An amount of money as meters count it. */
+TT_API uint64_t tt_measure_money(double amount);
 /* What progress counts for one sample of this step. */
 TT_API uint64_t tt_measure_weight(const tt_measure_step *step);
 

@@ -18,7 +18,7 @@ void tt_measure_count_spent(tt_measure_team *t, const tt_measure_step *step, con
 
 static bool has_budgets(const tt_budgets *b)
 {
-    return b->queries_per_sample || b->predictions || b->images;
+    return b->queries_per_sample || b->predictions || b->images || b->money > 0;
 }
 
 static uint64_t left_of(int64_t budget, uint64_t spent)
@@ -40,10 +40,54 @@ static uint32_t limited_role(const tt_measure_active *a)
     return k;
 }
 
+/* Does this step ask the host, in any role? */
+static bool asks(const tt_measure_active *a, size_t host)
+{
+    for (uint32_t k = 0; a->running && k < a->step->plan->n_roles; k++)
+        if (a->hosts[k] == host) return true;
+    return false;
+}
+
+/* Of the steps that ask this host, the least budget; 0: none has one, or nothing is paid for. */
+static uint64_t money_budget(const tt_measure_session *x, size_t host)
+{
+    uint64_t least = 0;
+    for (size_t i = 0; i < x->n && x->hosts.list[host]->price.currency; i++) {
+        double budget = x->actives[i].step->spec->budgets.money;
+        uint64_t money = tt_measure_money(budget);
+        if (budget > 0 && asks(&x->actives[i], host) && (!least || money < least)) least = money;
+    }
+    return least;
+}
+
+/* A host's part of what is left: several spend at once, and together never more than there is. */
+static uint64_t set_aside(tt_measure_session *x, size_t host)
+{
+    uint64_t budget = money_budget(x, host), hosts = 0, part = 0;
+    unsigned jobs = x->team->run->launch->jobs;
+    if (!budget) return UINT64_MAX;
+    for (size_t m = 0; m < x->hosts.n; m++)
+        hosts += money_budget(x, m) != 0;
+    pthread_mutex_lock(&x->team->lock);
+    if (budget > x->team->money) part = (budget - x->team->money) / (hosts * (jobs > 1 ? jobs : 1));
+    x->team->money += part;
+    pthread_mutex_unlock(&x->team->lock);
+    x->money_aside += part;
+    return part;
+}
+
+void tt_measure_settle(tt_measure_session *x)
+{
+    pthread_mutex_lock(&x->team->lock);
+    x->team->money = x->team->money - x->money_aside + x->money_spent;
+    pthread_mutex_unlock(&x->team->lock);
+    x->money_aside = x->money_spent = 0;
+}
+
 /* The least of what the steps' specs allow, for the host; the queries of each connection. */
 static void put_budgets(tt_measure_session *x, size_t host, uint32_t n_samples, tt_buf *out, bool *any)
 {
-    uint64_t predictions = UINT64_MAX, images = UINT64_MAX;
+    uint64_t predictions = UINT64_MAX, images = UINT64_MAX, money = set_aside(x, host);
     uint32_t n = 0;
     tt_buf connections = {0};
     for (size_t i = 0; i < x->n; i++) {
@@ -63,11 +107,12 @@ static void put_budgets(tt_measure_session *x, size_t host, uint32_t n_samples, 
     }
     tt_put_u64(out, predictions);
     tt_put_u64(out, images);
+    tt_put_u64(out, money);
     tt_put_u32(out, n_samples);
     tt_put_u32(out, n);
     tt_buf_append(out, connections.data, connections.size);
     tt_buf_free(&connections);
-    *any = n > 0;
+    *any = n > 0 || money != UINT64_MAX;
 }
 
 /* A dead host is found by whoever asks it next. */

@@ -1,13 +1,20 @@
 #include "experiment/measure_hosts.h"
+#include "experiment/measure.h"
 #include "plugin/params.h"
 #include "runtime/protocol.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 static tt_status no_memory(tt_error *err)
 {
     return tt_fail(err, TT_ERR_MEMORY, "out of memory for hosts");
+}
+
+uint64_t tt_measure_money(double amount)
+{
+    return (uint64_t)llround(amount * TT_MONEY_UNIT);
 }
 
 tt_status tt_measure_tell(tt_child *child, uint16_t type, tt_buf *request, tt_error *err)
@@ -52,6 +59,15 @@ static tt_status send_samples(const tt_universe *universe, tt_child *host, tt_er
     return tt_measure_tell(host, TT_MSG_HOST_SAMPLES, &b, err);
 }
 
+static tt_status send_price(const tt_spec_price *price, tt_child *host, tt_error *err)
+{
+    if (!price->currency) return TT_OK;
+    tt_buf b = {0};
+    tt_put_u64(&b, tt_measure_money(price->prediction));
+    tt_put_u64(&b, tt_measure_money(price->image));
+    return tt_measure_tell(host, TT_MSG_HOST_PRICE, &b, err);
+}
+
 static tt_status open_host(const tt_measure_hosts *x, const tt_spec_model *model, tt_measure_host *h,
                            tt_error *err)
 {
@@ -63,7 +79,16 @@ static tt_status open_host(const tt_measure_hosts *x, const tt_spec_model *model
     s = tt_child_call(&h->child, model ? TT_MSG_HOST_OPEN : TT_MSG_HOST_IMAGES, &h->request, -1, &reply, err);
     if (!s) tt_reply_free(&reply);
     if (s && s != TT_ERR_CRASHED && model) tt_fail_in(err, "models.%s", model->role);
+    if (!s) s = send_price(&h->price, &h->child, err);
     return s ? s : send_samples(x->universe, &h->child, err);
+}
+
+/* What two specs say of one model's price may differ: then it has a host for each. */
+static bool is_host(const tt_measure_host *h, const tt_buf *request, const tt_spec_price *price)
+{
+    return h->request.size == request->size && memcmp(h->request.data, request->data, request->size) == 0 &&
+           !h->price.currency == !price->currency && h->price.image == price->image &&
+           h->price.prediction == price->prediction;
 }
 
 static tt_measure_host *add(tt_measure_hosts *x, tt_buf *request)
@@ -88,13 +113,13 @@ tt_status tt_measure_hosts_take(tt_measure_hosts *x, const tt_measure_step *step
     tt_buf request = {0};
     bool good = tt_measure_host_request(step->spec, model, x->universe, &request);
     size_t i = 0;
-    while (good && i < x->n &&
-           (x->list[i]->request.size != request.size ||
-            memcmp(x->list[i]->request.data, request.data, request.size) != 0))
+    tt_spec_price price = model ? model->price : (tt_spec_price){0};
+    while (good && i < x->n && !is_host(x->list[i], &request, &price))
         i++;
     if (good && i == x->n) {
         tt_measure_host *h = add(x, &request);
         good = h != NULL;
+        if (h) h->price = price;
         if (h) open_host(x, model, h, &h->unusable);
     }
     tt_buf_free(&request);

@@ -8,6 +8,7 @@
 typedef struct tt_measure_host {
     tt_buf request; /* to open it: what it is known by. Two specs that say the same share the host */
     tt_child child;
+    tt_spec_price price;
     tt_error unusable; /* why it could not open its model; code TT_OK: it could */
 } tt_measure_host;
 

@@ -31,6 +31,7 @@ typedef struct tt_measure_session {
     uint32_t batch;
     tt_measure_active *actives;
     size_t n;
+    uint64_t money_aside, money_spent; /* for this batch, and of it */
 } tt_measure_session;
 
 /* All groups, and the threads that take one after another. */
@@ -42,12 +43,15 @@ typedef struct tt_measure_team {
     tt_error fatal;
     atomic_bool ended;                 /* something ended all */
     atomic_ullong predictions, images; /* that the target has computed so far */
+    uint64_t money; /* spent by all models, and set aside for batches under way; the lock */
 } tt_measure_team;
 
 /* measure_budget.c */
-/* What this step's model has computed, where it is the target. */
+/* What this step's model has computed, where it is the target; not the money. */
 void tt_measure_count_spent(tt_measure_team *t, const tt_measure_step *step, const tt_meters *m);
-/* Tells each host what this batch may cost. */
+/* Tells each host what this batch may cost, and sets its money aside. */
 tt_status tt_measure_send_budgets(tt_measure_session *x, uint32_t n_samples, tt_error *err);
+/* Gives back what the batch did not spend. */
+void tt_measure_settle(tt_measure_session *x);
 
 #endif

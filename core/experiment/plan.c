@@ -36,6 +36,16 @@ const tt_spec_model *tt_plan_role(const tt_spec *spec, size_t m, const char *rol
     return strcmp(role, "target") == 0 ? &spec->models[m] : tt_spec_model_of(spec, role);
 }
 
+double tt_plan_query_price(const tt_attack_plan *plan, const tt_spec_model *model)
+{
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < plan->n_roles; i++)
+        if (strcmp(plan->roles[i].role, "target") == 0) used = plan->roles[i].capabilities;
+    double price = used & TT_CAP_PREDICT ? model->price.prediction : 0;
+    bool makes = used & (TT_CAP_GENERATE | TT_CAP_VARY);
+    return makes && model->price.image > price ? model->price.image : price;
+}
+
 /* ---- an attack's worker ---- */
 
 static tt_status send_open(const tt_spec *spec, size_t attack, tt_child *worker, tt_error *err)

@@ -44,6 +44,8 @@ TT_API bool tt_plan_uses_model(const tt_attack_plan *plan);
 /* The model that takes `role` when attack a is measured on models[m]; NULL: the spec has none, or the role is
  * TT_ROLE_IMAGES, which needs none. */
 TT_API const tt_spec_model *tt_plan_role(const tt_spec *spec, size_t m, const char *role);
+/* What a query of this attack costs at most on the model that it is measured on; 0: it is free. */
+TT_API double tt_plan_query_price(const tt_attack_plan *plan, const tt_spec_model *model);
 /* Is this a model that is judged (its members and nonmembers are the spec's own)? */
 TT_API bool tt_plan_judged(const tt_spec_model *model);
 /* For people: what will run, with queries a sample. */

@@ -141,6 +141,29 @@ static tt_status check_budgets(const tt_prepared *p, tt_error *err)
     return TT_OK;
 }
 
+/* What measuring needs at least: of each model its dearest step. Equal evaluations of others are free. */
+static tt_status check_money(const tt_prepared *p, tt_error *err)
+{
+    const tt_spec *spec = p->spec;
+    double least = 0, budget = spec->budgets.money;
+    for (size_t m = 0; m < spec->n_models && budget > 0; m++) {
+        double dearest = 0;
+        for (size_t i = 0; i < p->n_steps; i++) {
+            const tt_measure_step *step = &p->steps[i];
+            double money = (double)step->universe->n * step->plan->predictions *
+                           tt_plan_query_price(step->plan, &spec->models[m]);
+            if (step->model == m && money > dearest) dearest = money;
+        }
+        least += dearest;
+    }
+    if (budget <= 0 || least <= budget * (1 + 1e-12)) return TT_OK;
+    return tt_fail(
+        err, TT_ERR_REFUSED,
+        "the attacks ask for %.6g %s at least, and budgets.money is %.6g: raise it, or judge fewer "
+        "samples",
+        least, spec->currency, budget);
+}
+
 static tt_status identify_scores(tt_prepared *p, tt_error *err)
 {
     tt_step_context context = {p->spec, p->model_digests, p->environment, p->store, p->service_digests};
@@ -179,6 +202,7 @@ tt_status tt_prepare_with(const tt_spec *spec, tt_prepare_cache *cache, const ch
     if (!s) check_controls(p);
     if (!s) s = tt_quantities_check(p, err);
     if (!s) s = check_budgets(p, err);
+    if (!s) s = check_money(p, err);
     return s ? s : identify_scores(p, err);
 }
 

@@ -116,6 +116,7 @@ static const struct {
                 {"data.NAME", &tt_spec_table_data},
                 {"data.NAME.transforms", &tt_spec_table_transform},
                 {"models.ROLE", &tt_spec_table_model},
+                {"models.ROLE.price", &tt_spec_table_price},
                 {"services.NAME", &tt_spec_table_service},
                 {"threat_model", &tt_spec_table_threat_model},
                 {"attacks.NAME", &tt_spec_table_attack},

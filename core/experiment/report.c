@@ -403,7 +403,7 @@ static void provenance(tt_table_builder *b)
     static const char *const columns[] = {"what", "value"};
     size_t rows = 0;
     for (size_t i = 0; i < b->report->n_runs; i++)
-        rows += 9 + b->report->runs[i].results.n_models;
+        rows += 10 + b->report->runs[i].results.n_models;
     tt_table_begin(b, "provenance", "provenance", NULL, columns, 2, rows);
     for (size_t i = 0; i < b->report->n_runs && !b->failed; i++) {
         const tt_report_run *run = &b->report->runs[i];
@@ -427,10 +427,16 @@ static void provenance(tt_table_builder *b)
                      run->info.resumed + 1);
         char text[96];
         const char *confinement = tt_run_confinement(&run->info, text);
-        if (!confinement) continue;
+        if (confinement) {
+            tt_table_row(b, run);
+            tt_table_put(b, NAN, "confinement");
+            tt_table_put(b, NAN, "%s", confinement);
+        }
+        const char *money = tt_run_money(&run->info, text);
+        if (!money) continue;
         tt_table_row(b, run);
-        tt_table_put(b, NAN, "confinement");
-        tt_table_put(b, NAN, "%s", confinement);
+        tt_table_put(b, NAN, "money");
+        tt_table_put(b, NAN, "%s", money + strlen("money: "));
     }
     tt_table_end(b, false, 0, 0);
 }

@@ -254,6 +254,10 @@ bool tt_report_csv(const tt_report *report, tt_buf *out)
         csv_place whole = {out, run->name, "", ""};
         if (run->has_info && run->info.landlock != TT_CONFINED_UNKNOWN)
             csv_line(&whole, "landlock_abi", run->info.landlock, (tt_interval){NAN, NAN});
+        double money = 0;
+        for (size_t k = 0; run->has_info && k < run->info.n_steps; k++)
+            money += (double)run->info.steps[k].executed.money / TT_MONEY_UNIT;
+        if (run->has_info && run->info.currency) csv_line(&whole, "money", money, (tt_interval){NAN, NAN});
     }
     for (size_t i = 0; i < report->n_replicated; i++)
         tt_replicated_csv(&report->replicated[i], out);

@@ -182,13 +182,15 @@ typedef struct tt_run_step {
     const char *attack, *role;
     tt_meter executed; /* computed after sharing */
     double seconds;
+    uint64_t money_asked; /* what the attack asked for would have cost without sharing */
 } tt_run_step;
 enum { TT_CONFINED_UNKNOWN = -2, TT_CONFINED_IN_PROCESS = -1, TT_CONFINED_NOT = 0 };
 typedef struct tt_run_info {
     const char *build, *host_name;
-    int landlock;   /* version (ABI) that confined the workers, the least of all starts; or TT_CONFINED_… */
-    double seconds; /* of the whole run, over all resumptions */
-    uint32_t resumed; /* how often */
+    int landlock; /* version (ABI) that confined the workers, the least of all starts; or TT_CONFINED_… */
+    const char *currency; /* of money; NULL: nothing is paid for */
+    double seconds;       /* of the whole run, over all resumptions */
+    uint32_t resumed;     /* how often */
     tt_run_step *steps;
     size_t n_steps;
     tt_arena *arena; /* of what was read */
@@ -196,6 +198,8 @@ typedef struct tt_run_info {
 TT_API tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error *err);
 TT_API tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err);
 TT_API void tt_run_info_free(tt_run_info *info);
+/* "money: 1.20 USD (1.50 without sharing)"; NULL: nothing is paid for. */
+TT_API const char *tt_run_money(const tt_run_info *info, char text[96]);
 /* "workers confined by Landlock (ABI 7)", …; NULL: unknown, a file of before. `text` has room for it. */
 TT_API const char *tt_run_confinement(const tt_run_info *info, char text[96]);
 

@@ -197,6 +197,11 @@ bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
         tt_buf_printf(out, ",\n  \"confinement\": ");
         tt_json_quote(out, confinement);
     }
+    const char *money = info ? tt_run_money(info, words) : NULL;
+    if (money) {
+        tt_buf_printf(out, ",\n  \"money\": ");
+        tt_json_quote(out, money + strlen("money: "));
+    }
     tt_buf_printf(out, "\n}\n");
     return !out->failed;
 }

@@ -197,6 +197,8 @@ bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_buf *out)
     blocks(r, info, out);
     counts(r, out);
     if (confinement) tt_buf_printf(out, "%s\n", confinement);
+    const char *money = info ? tt_run_money(info, text) : NULL;
+    if (money) tt_buf_printf(out, "%s\n", money);
     warnings(r, out);
     failures(r, out);
     return !out->failed;

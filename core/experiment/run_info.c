@@ -3,6 +3,7 @@
 #include "experiment/results.h"
 #include "formats/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,10 @@ tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error 
     tt_buf_printf(&out, ",\n  \"host\": ");
     tt_json_quote(&out, info->host_name ? info->host_name : "");
     if (info->landlock != TT_CONFINED_UNKNOWN) tt_buf_printf(&out, ",\n  \"landlock\": %d", info->landlock);
+    if (info->currency) {
+        tt_buf_printf(&out, ",\n  \"currency\": ");
+        tt_json_quote(&out, info->currency);
+    }
     tt_buf_printf(&out, ",\n  \"seconds\": %.3f,\n  \"resumed\": %u,\n  \"steps\": [", info->seconds,
                   info->resumed);
     for (size_t i = 0; i < info->n_steps; i++) {
@@ -34,6 +39,10 @@ tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error 
         tt_json_quote(&out, info->steps[i].role);
         tt_buf_printf(&out, ", \"seconds\": %.3f, \"executed\": ", info->steps[i].seconds);
         put_meter(&out, &info->steps[i].executed);
+        if (info->currency)
+            tt_buf_printf(&out, ", \"money\": %.9f, \"money_asked\": %.9f",
+                          (double)info->steps[i].executed.money / TT_MONEY_UNIT,
+                          (double)info->steps[i].money_asked / TT_MONEY_UNIT);
         tt_buf_printf(&out, "}");
     }
     tt_buf_printf(&out, "\n  ]\n}\n");
@@ -41,6 +50,18 @@ tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error 
                              : tt_file_write(path, out.data, out.size, err);
     tt_buf_free(&out);
     return s;
+}
+
+const char *tt_run_money(const tt_run_info *info, char text[96])
+{
+    double spent = 0, asked = 0;
+    if (!info->currency) return NULL;
+    for (size_t i = 0; i < info->n_steps; i++) {
+        spent += (double)info->steps[i].executed.money / TT_MONEY_UNIT;
+        asked += (double)info->steps[i].money_asked / TT_MONEY_UNIT;
+    }
+    snprintf(text, 96, "money: %.4f %.8s (%.4f without sharing)", spent, info->currency, asked);
+    return text;
 }
 
 const char *tt_run_confinement(const tt_run_info *info, char text[96])
@@ -65,6 +86,12 @@ static uint64_t count_of(const tt_node *map, const char *key)
 {
     const tt_node *n = map ? tt_node_get(map, key) : NULL;
     return n && n->kind == TT_NODE_INT && n->value.integer > 0 ? (uint64_t)n->value.integer : 0;
+}
+
+static uint64_t money_of(const tt_node *map, const char *key)
+{
+    double amount = real_of(map, key);
+    return amount > 0 && amount < 1e10 ? (uint64_t)llround(amount * TT_MONEY_UNIT) : 0;
 }
 
 static const char *text_of(const tt_node *map, const char *key)
@@ -96,6 +123,8 @@ tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err)
                          ? (int)landlock->value.integer
                          : TT_CONFINED_UNKNOWN;
     info->seconds = real_of(root, "seconds");
+    const tt_node *currency = tt_node_get(root, "currency");
+    info->currency = currency && currency->kind == TT_NODE_STRING ? currency->text : NULL;
     info->resumed = (uint32_t)count_of(root, "resumed");
     for (const tt_node *n = steps->children; n; n = n->next) {
         const tt_node *executed = tt_node_get(n, "executed");
@@ -103,13 +132,15 @@ tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err)
             (tt_run_step){.attack = text_of(n, "attack"),
                           .role = text_of(n, "role"),
                           .seconds = real_of(n, "seconds"),
+                          .money_asked = money_of(n, "money_asked"),
                           .executed = {.predictions = count_of(executed, "predictions"),
                                        .encodes = count_of(executed, "encodes"),
                                        .decodes = count_of(executed, "decodes"),
                                        .texts = count_of(executed, "texts"),
                                        .images = count_of(executed, "images"),
                                        .service_texts = count_of(executed, "service_texts"),
-                                       .service_predictions = count_of(executed, "service_predictions")}};
+                                       .service_predictions = count_of(executed, "service_predictions"),
+                                       .money = money_of(n, "money")}};
     }
     return TT_OK;
 }

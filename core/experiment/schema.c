@@ -394,6 +394,7 @@ static tt_node *whole(maker *m)
     set(m, definitions, "controls", plain_section(m, &tt_spec_table_controls));
     set(m, definitions, "budgets", plain_section(m, &tt_spec_table_budgets));
     set(m, definitions, "report", plain_section(m, &tt_spec_table_report));
+    set(m, definitions, "price", plain_section(m, &tt_spec_table_price));
     set(m, definitions, "published", plain_section(m, &tt_spec_table_published));
     set(m, definitions, "sweep", plain_section(m, &tt_spec_table_sweep));
     set(m, definitions, "replication", plain_section(m, &tt_spec_table_replication));

@@ -51,6 +51,7 @@ static tt_status read_model(const tt_spec_reader *r, const tt_node *child, tt_sp
     } else if (own) {
         s = tt_spec_read_sets(r, node, what, &model->members, &model->nonmembers, made);
     }
+    if (!s) s = tt_spec_read_price(r, node, what, &model->price, made);
     return s ? s : tt_spec_resolve(r, section, model->role, made);
 }
 
@@ -254,6 +255,12 @@ static tt_status read_budgets(const tt_spec_reader *r)
     if (!s) s = tt_spec_integer(&map, "queries_per_sample", &b->queries_per_sample);
     if (!s) s = tt_spec_integer(&map, "predictions", &b->predictions);
     if (!s) s = tt_spec_integer(&map, "images", &b->images);
+    if (!s) s = tt_spec_real(&map, "money", &b->money);
+    if (!s && b->money > 0 && !r->spec->currency)
+        s = tt_spec_note(r, tt_node_fail(tt_node_get(map.node, "money"), r->err,
+                                         "budgets.money limits nothing: no model has a price; add "
+                                         "models.target.price"));
+    if (!s && b->money > 0) s = tt_spec_resolve(r, made, "money", tt_made_real(arena, b->money));
     if (!s) s = tt_spec_resolve(r, made, "queries_per_sample", tt_made_integer(arena, b->queries_per_sample));
     if (!s) s = tt_spec_resolve(r, made, "predictions", tt_made_integer(arena, b->predictions));
     if (!s) s = tt_spec_resolve(r, made, "images", tt_made_integer(arena, b->images));

@@ -43,12 +43,18 @@ typedef struct tt_spec_set {  /* "faces.seen" */
     const tt_node *node;
 } tt_spec_set;
 
+typedef struct tt_spec_price { /* of a model that is paid for */
+    double image, prediction;
+    const char *currency; /* NULL: it is free */
+} tt_spec_price;
+
 typedef struct tt_spec_model {
     const char *role; /* target, shadow, control, … */
     tt_spec_plugin plugin;
     /* What is known of it. target and control: the spec's own members and nonmembers (the same images for
      * both); a shadow brings its own, which calibration needs. */
     tt_spec_set members, nonmembers;
+    tt_spec_price price;
 } tt_spec_model;
 
 typedef struct tt_spec_service { /* a model of the attacker's own that attacks ask by this name */
@@ -88,6 +94,7 @@ typedef struct tt_spec_attack {
 typedef struct tt_budgets {
     int64_t queries_per_sample;  /* of one attack to a model that is judged */
     int64_t predictions, images; /* computed by the target, in the whole run */
+    double money;                /* of all models with a price */
 } tt_budgets;
 
 enum { TT_REPORT_FPRS_MAX = 5 };
@@ -130,6 +137,7 @@ typedef struct tt_spec {
     double heartbeat_s;       /* limits.heartbeat_s: a silence that counts as hung; default 600; 0: none */
     double bad_samples;       /* limits.bad_samples: share that may be left out; default 0 */
     tt_budgets budgets;
+    const char *currency; /* of all prices; NULL: nothing is paid for */
     tt_spec_report report;
     tt_spec_published published;
     const char *resolved; /* canonical JSON of the whole spec with overrides applied and every default filled

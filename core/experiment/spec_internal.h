@@ -113,6 +113,10 @@ tt_status tt_spec_read_sets(const tt_spec_reader *r, const tt_node *parent, cons
  * out of memory */
 const char *tt_spec_path_of(const tt_spec_reader *r, const tt_node *node);
 
+/* spec_price.c */
+tt_status tt_spec_read_price(const tt_spec_reader *r, const tt_node *model, const char *what,
+                             tt_spec_price *price, tt_node *made);
+
 /* spec_report.c */
 tt_status tt_spec_read_report(const tt_spec_reader *r);
 

@@ -66,8 +66,18 @@ static const tt_spec_key model[] = {
     {"members", TT_KEY_SET, NULL, 0, 0, NULL, false,
      "DATASET.SPLIT that the attacker's own model was trained on"},
     {"nonmembers", TT_KEY_SET, NULL, 0, 0, NULL, false, "DATASET.SPLIT that it was not trained on"},
+    {"price", TT_KEY_PRICE, NULL, 0, 0, NULL, false,
+     "what a model that is paid for costs; part of no key, so that another price measures nothing anew"},
 };
 TABLE(tt_spec_table_model, model);
+
+static const tt_spec_key price[] = {
+    {"image", TT_KEY_FLOAT, "0", 0, 1e4, NULL, false, "of an image that is generated or varied"},
+    {"prediction", TT_KEY_FLOAT, "0", 0, 1e4, NULL, false,
+     "of a noise prediction: one sample, one condition"},
+    {"currency", TT_KEY_TEXT, "USD", 0, 0, NULL, false, "one for all models of a spec"},
+};
+TABLE(tt_spec_table_price, price);
 
 static const tt_spec_key service[] = {
     {"plugin", TT_KEY_PLUGIN, NULL, 0, 0, NULL, true, "a service plugin; `telltale ls service`"},
@@ -159,6 +169,9 @@ static const tt_spec_key budgets[] = {
      "beyond, the step fails and keeps what it has, and a larger budget goes on from there; 0: no limit"},
     {"images", TT_KEY_INT, "0", 0, 1e15, NULL, false,
      "that the target may generate in the whole run or sweep; likewise; 0: no limit"},
+    {"money", TT_KEY_FLOAT, "0", 0, 1e9, NULL, false,
+     "that all models with a price may cost in the whole run or sweep, in the currency of their price; "
+     "likewise, and never exceeded; 0: no limit"},
 };
 TABLE(tt_spec_table_budgets, budgets);
 

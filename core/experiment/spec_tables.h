@@ -30,6 +30,7 @@ typedef enum tt_spec_key_type {
     TT_KEY_LIMITS,
     TT_KEY_BUDGETS,
     TT_KEY_REPORT,
+    TT_KEY_PRICE,
     TT_KEY_CONTROLS,
     TT_KEY_PUBLISHED,
     TT_KEY_SWEEP,
@@ -56,7 +57,8 @@ typedef struct tt_spec_table {
 extern const tt_spec_table tt_spec_table_top, tt_spec_table_data, tt_spec_table_transform,
     tt_spec_table_model, tt_spec_table_service, tt_spec_table_threat_model, tt_spec_table_attack,
     tt_spec_table_device, tt_spec_table_limits, tt_spec_table_budgets, tt_spec_table_controls,
-    tt_spec_table_sweep, tt_spec_table_replication, tt_spec_table_published, tt_spec_table_report;
+    tt_spec_table_sweep, tt_spec_table_replication, tt_spec_table_published, tt_spec_table_report,
+    tt_spec_table_price;
 
 const tt_spec_key *tt_spec_key_of(const tt_spec_table *table, const char *key); /* NULL: none */
 /* All keys; their number. */

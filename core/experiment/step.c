@@ -201,16 +201,18 @@ tt_status tt_step_check_bad(const tt_measure_step *step, double limit, uint32_t 
 
 /* ---- journal ---- */
 
-/* A record: first row, rows, columns, both meters, seconds, values. */
+/* A record: first row, rows, columns, both meters, seconds, values; and money, which records of before there
+ * was any lack. */
 static tt_status take_record(void *user, const void *data, size_t size, tt_error *err)
 {
     tt_measure_step *step = user;
     tt_reader in = tt_reader_over(data, size);
     uint32_t first = tt_get_u32(&in), n = tt_get_u32(&in), columns = tt_get_u32(&in);
-    tt_meters meters = tt_get_meters(&in);
+    tt_meters meters = tt_get_counts(&in);
     double seconds = tt_get_f64(&in);
     size_t bytes;
     const void *values = tt_get_bytes(&in, &bytes);
+    if (!in.failed && !tt_reader_done(&in)) tt_get_money(&in, &meters);
     if (!tt_reader_done(&in) || first != step->n_done || columns != step->plan->n_columns ||
         n > step->universe->n - step->n_done || bytes != (size_t)n * columns * sizeof(double))
         return tt_fail(
@@ -258,8 +260,11 @@ static tt_status count_record(void *user, const void *data, size_t size, tt_erro
     tt_reader in = tt_reader_over(data, size);
     uint32_t first = tt_get_u32(&in), n = tt_get_u32(&in);
     tt_get_u32(&in);
-    tt_meters meters = tt_get_meters(&in);
+    tt_meters meters = tt_get_counts(&in);
     double seconds = tt_get_f64(&in);
+    size_t bytes;
+    tt_get_bytes(&in, &bytes);
+    if (!in.failed && !tt_reader_done(&in)) tt_get_money(&in, &meters);
     if (in.failed || first != stored->n_done)
         return tt_fail(err, TT_ERR_FORMAT, "a record of the journal does not fit");
     stored->n_done += n;
@@ -305,9 +310,10 @@ tt_status tt_step_append(tt_measure_step *step, uint32_t n, const double *rows, 
     tt_put_u32(&record, (uint32_t)step->n_done);
     tt_put_u32(&record, n);
     tt_put_u32(&record, columns);
-    tt_put_meters(&record, meters);
+    tt_put_counts(&record, meters);
     tt_put_f64(&record, seconds);
     tt_put_bytes(&record, rows, (size_t)n * columns * sizeof *rows);
+    tt_put_money(&record, meters);
     tt_status s =
         record.failed ? no_memory(err) : tt_journal_append(step->journal, record.data, record.size, err);
     if (!s) s = take_record(step, record.data, record.size, err);

@@ -262,6 +262,7 @@ static tt_status add_measures(tt_survey *v, const stored_step *list, size_t *ind
                                  .model = &p->spec->models[m->model]};
         s = step->name && step->artifact ? survey_one(v, list, step, m->plan->predictions, err)
                                          : no_memory(err);
+        step->money_left = (double)step->predictions_left * tt_plan_query_price(m->plan, step->model);
     }
     return s;
 }

@@ -14,6 +14,7 @@ typedef struct tt_survey_step {
     tt_stored stored;
     size_t n_done, n;          /* samples; of scores 0 */
     uint64_t predictions_left; /* attributed: at most so many are computed */
+    double money_left;         /* likewise, in the spec's currency */
     double seconds_left;       /* from measured rates; NaN: no rate is known */
     const char *why;           /* why it is not stored; NULL where it is */
     const size_t *inputs;      /* indices of steps */

@@ -58,11 +58,13 @@ static void put_models(const tt_survey *v, tt_buf *out)
     const tt_spec *spec = v->prepared->spec;
     for (size_t m = 0; m < spec->n_models; m++) {
         uint64_t predictions = 0;
+        double money = 0;
         size_t samples = 0, steps = 0;
         for (size_t i = 0; i < v->n; i++) {
             const tt_survey_step *step = &v->steps[i];
             if (step->model != &spec->models[m] || step->stored == TT_STORED_WHOLE) continue;
             predictions += step->predictions_left;
+            money += step->money_left;
             if (step->n - step->n_done > samples) samples = step->n - step->n_done;
             steps++;
         }
@@ -71,8 +73,36 @@ static void put_models(const tt_survey *v, tt_buf *out)
                       spec->models[m].role, steps, (unsigned long long)predictions, samples);
         uint64_t bytes = weights_of(&spec->models[m]);
         if (bytes) tt_buf_printf(out, "; weights %.1f MiB in files", (double)bytes / 1048576);
+        if (spec->models[m].price.currency) tt_buf_printf(out, "; at most %.2f %s", money, spec->currency);
         tt_buf_printf(out, "\n");
     }
+}
+
+/* Attacks declare how much they ask of the model that they are measured on, and of no other. */
+static bool asked_besides(const tt_prepared *p, const tt_spec_model *model)
+{
+    for (size_t i = 0; i < p->n_steps; i++)
+        for (uint32_t k = 0; k < p->steps[i].plan->n_roles; k++)
+            if (strcmp(p->steps[i].plan->roles[k].role, "target") != 0 &&
+                tt_plan_role(p->spec, p->steps[i].model, p->steps[i].plan->roles[k].role) == model)
+                return true;
+    return false;
+}
+
+static void put_money(const tt_survey *v, tt_buf *out)
+{
+    const tt_spec *spec = v->prepared->spec;
+    double money = 0;
+    if (!spec->currency) return;
+    for (size_t i = 0; i < v->n; i++)
+        money += v->steps[i].money_left;
+    tt_buf_printf(out, "money: at most %.2f %s", money, spec->currency);
+    if (spec->budgets.money > 0) tt_buf_printf(out, " of a budget of %.2f", spec->budgets.money);
+    for (size_t m = 0; m < spec->n_models; m++)
+        if (spec->models[m].price.currency && asked_besides(v->prepared, &spec->models[m]))
+            tt_buf_printf(out, "; beside what is asked of %s, which no attack declares",
+                          spec->models[m].role);
+    tt_buf_printf(out, "\n");
 }
 
 static void put_disk(const tt_survey *v, tt_buf *out)
@@ -89,6 +119,7 @@ static void put_disk(const tt_survey *v, tt_buf *out)
 bool tt_survey_costs(const tt_survey *v, tt_buf *out)
 {
     put_models(v, out);
+    put_money(v, out);
     put_disk(v, out);
     tt_quantities_tell(v->prepared, out);
     return !out->failed;

@@ -26,6 +26,7 @@ typedef struct tt_sweep_measured {
     tt_string_map failed;                     /* tt_measure_failure */
     tt_string_map counted;                    /* steps by key whose cost is in: */
     uint64_t spent_predictions, spent_images; /* by the target, budgets */
+    uint64_t spent_money;                     /* by all models */
 } tt_sweep_measured;
 
 /* Counts what this cell's stored steps have cost the target. */

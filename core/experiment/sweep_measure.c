@@ -19,13 +19,15 @@ static size_t stored_rows(const char *store, const tt_measure_step *step, tt_met
 tt_status tt_sweep_count(const char *store, const tt_prepared *cell, tt_sweep_measured *known, tt_error *err)
 {
     const tt_budgets *b = &cell->spec->budgets;
-    for (size_t i = 0; i < cell->n_steps && (b->predictions || b->images); i++) {
+    for (size_t i = 0; i < cell->n_steps && (b->predictions || b->images || b->money > 0); i++) {
         const tt_measure_step *step = &cell->steps[i];
         tt_meters meters = {0};
-        if (!tt_measure_counts(step) || tt_string_map_has(&known->counted, step->key)) continue;
+        if (tt_string_map_has(&known->counted, step->key)) continue;
         /* what is unfinished is counted when it is opened */
         if (stored_rows(store, step, &meters) < step->universe->n) continue;
         if (!tt_string_map_put(&known->counted, step->key, NULL)) return tt_sweep_no_memory(err);
+        known->spent_money += meters.executed.money;
+        if (!tt_measure_counts(step)) continue;
         known->spent_predictions += meters.executed.predictions;
         known->spent_images += meters.executed.images;
     }
@@ -63,7 +65,8 @@ tt_status tt_sweep_measure(const tt_launch *launch, const char *store, tt_prepar
     tt_measure_run run = {.launch = launch,
                           .store = store,
                           .spent_predictions = known->spent_predictions,
-                          .spent_images = known->spent_images};
+                          .spent_images = known->spent_images,
+                          .spent_money = known->spent_money};
     run.steps = tt_alloc_array(most + 1, sizeof *run.steps);
     tt_status s =
         run.steps ? gather(store, cells, n, &known->failed, &run, &total, err) : tt_sweep_no_memory(err);

@@ -17,6 +17,7 @@ typedef struct rate {
 typedef struct counts {
     size_t steps, stored, shared, to_do;
     uint64_t predictions;
+    double money;
     double seconds; /* NaN: of some step no rate is known */
 } counts;
 
@@ -150,6 +151,8 @@ static tt_status count_measure(planner *x, const tt_prepared *p, const tt_measur
         uint64_t units = (uint64_t)(n - done) * (step->plan->predictions ? step->plan->predictions : 1);
         c->to_do++;
         c->predictions += (uint64_t)(n - done) * step->plan->predictions;
+        c->money += (double)(n - done) * step->plan->predictions *
+                    tt_plan_query_price(step->plan, &p->spec->models[step->model]);
         c->seconds += seconds_each(x, p, step->model) * (double)units;
     }
     return TT_OK;
@@ -223,6 +226,7 @@ static tt_status plan_cell(planner *x, size_t cell, tt_error *err)
         x->sum.to_do += c.to_do;
         x->sum.predictions += c.predictions;
         x->sum.seconds += c.seconds;
+        x->sum.money += c.money;
     }
     tt_prepared_free(&p);
     tt_spec_free(spec);
@@ -250,6 +254,7 @@ static tt_status plan_cells(planner *x, tt_error *err)
         tt_buf_printf(x->out, ": at most %llu predictions, ", (unsigned long long)c->predictions);
         put_time(x->out, c->seconds);
     }
+    if (c->money > 0) tt_buf_printf(x->out, ", money at most %.2f", c->money);
     tt_buf_printf(x->out,
                   "\nasked once each: %zu attack plans (of %zu workers), %zu models, %zu sets of samples\n",
                   asked.plans, asked.plan_workers, asked.digests, asked.samples);

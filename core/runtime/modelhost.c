@@ -221,6 +221,8 @@ tt_status tt_modelhost_control(void *host, void *connection, uint16_t type, tt_r
         return TT_OK;
     case TT_MSG_HOST_BUDGET:
         return tt_modelhost_budget(h, in, err);
+    case TT_MSG_HOST_PRICE:
+        return tt_modelhost_price(h, in, err);
     case TT_MSG_HOST_METER:
         return read_meter(h, in, out, err);
     default:

@@ -23,13 +23,20 @@ typedef struct tt_meter {
     uint64_t predictions, encodes, decodes, texts, images;
     uint64_t service_texts,
         service_predictions; /* the attacker's own models: texts weighed, and what they took */
+    uint64_t money;          /* billionths of the currency of the model's price */
 } tt_meter;
+#define TT_MONEY_UNIT 1e9
 typedef struct tt_meters {
     tt_meter attributed, executed;
 } tt_meters;
 TT_API void tt_meters_add(tt_meters *sum, const tt_meters *m);
 TT_API void tt_put_meters(tt_buf *out, const tt_meters *m);
 TT_API tt_meters tt_get_meters(tt_reader *in);
+/* The same in two parts, for journals: those of before there was money have the counts alone. */
+TT_API void tt_put_counts(tt_buf *out, const tt_meters *m);
+TT_API tt_meters tt_get_counts(tt_reader *in);
+TT_API void tt_put_money(tt_buf *out, const tt_meters *m);
+TT_API void tt_get_money(tt_reader *in, tt_meters *m);
 
 typedef struct tt_modelhost tt_modelhost;
 typedef struct tt_modelhost_connection tt_modelhost_connection;

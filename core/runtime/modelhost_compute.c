@@ -384,6 +384,7 @@ tt_status tt_modelhost_generate(tt_modelhost *h, tt_modelhost_connection *c, boo
     if (!s) {
         c->meters.attributed.images += g.images;
         c->meters.executed.images += g.images;
+        tt_modelhost_charge(h, c, &(tt_meter){.images = g.images}, &(tt_meter){.images = g.images});
     }
     tt_arena_destroy(arena);
     return s;

@@ -65,6 +65,8 @@ struct tt_modelhost {
     bool apply_orientation, images_only;
     bool budgeted;
     uint64_t predictions_left, images_left; /* to be computed, of all connections; where budgeted */
+    uint64_t money_left;                    /* as of tt_meter; where budgeted */
+    uint64_t prediction_price, image_price; /* 0: free */
     tt_host_sample *samples;                /* sorted by id */
     size_t n_samples;
     tt_arena *sample_text;
@@ -125,10 +127,14 @@ tt_status tt_modelhost_noise(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_err
 
 /* modelhost_budget.c */
 tt_status tt_modelhost_budget(tt_modelhost *h, tt_reader *in, tt_error *err);
+tt_status tt_modelhost_price(tt_modelhost *h, tt_reader *in, tt_error *err);
 /* Before anything is computed: `queries` are asked for, of which that many predictions and images are new.
  * TT_ERR_REFUSED: a budget does not allow it, and nothing is spent. */
 tt_status tt_modelhost_spend(tt_modelhost *h, tt_modelhost_connection *c, uint32_t queries,
                              uint32_t predictions, uint32_t images, tt_error *err);
+/* Counts the money of what was asked and of what was computed. */
+void tt_modelhost_charge(const tt_modelhost *h, tt_modelhost_connection *c, const tt_meter *asked,
+                         const tt_meter *computed);
 
 /* modelhost_service.c */
 tt_status tt_modelhost_open_service(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err);

@@ -226,6 +226,7 @@ tt_status tt_modelhost_predict(tt_modelhost *h, tt_modelhost_connection *c, bool
     if (!s) {
         c->meters.attributed.predictions += n;
         c->meters.executed.predictions += n_jobs;
+        tt_modelhost_charge(h, c, &(tt_meter){.predictions = n}, &(tt_meter){.predictions = n_jobs});
     }
     tt_free(jobs);
     tt_free(requests);

@@ -17,7 +17,7 @@ static void put_meter(tt_buf *out, const tt_meter *m)
 
 static tt_meter get_meter(tt_reader *in)
 {
-    tt_meter m;
+    tt_meter m = {0};
     m.predictions = tt_get_u64(in);
     m.encodes = tt_get_u64(in);
     m.decodes = tt_get_u64(in);
@@ -37,19 +37,45 @@ static void meter_add(tt_meter *sum, const tt_meter *m)
     sum->images += m->images;
     sum->service_texts += m->service_texts;
     sum->service_predictions += m->service_predictions;
+    sum->money += m->money;
 }
 
-void tt_put_meters(tt_buf *out, const tt_meters *m)
+void tt_put_counts(tt_buf *out, const tt_meters *m)
 {
     put_meter(out, &m->attributed);
     put_meter(out, &m->executed);
 }
 
-tt_meters tt_get_meters(tt_reader *in)
+tt_meters tt_get_counts(tt_reader *in)
 {
     tt_meters m;
     m.attributed = get_meter(in);
     m.executed = get_meter(in);
+    return m;
+}
+
+void tt_put_money(tt_buf *out, const tt_meters *m)
+{
+    tt_put_u64(out, m->attributed.money);
+    tt_put_u64(out, m->executed.money);
+}
+
+void tt_get_money(tt_reader *in, tt_meters *m)
+{
+    m->attributed.money = tt_get_u64(in);
+    m->executed.money = tt_get_u64(in);
+}
+
+void tt_put_meters(tt_buf *out, const tt_meters *m)
+{
+    tt_put_counts(out, m);
+    tt_put_money(out, m);
+}
+
+tt_meters tt_get_meters(tt_reader *in)
+{
+    tt_meters m = tt_get_counts(in);
+    tt_get_money(in, &m);
     return m;
 }
 

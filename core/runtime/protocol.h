@@ -14,6 +14,7 @@ enum tt_message_type {
     TT_MSG_HOST_OPEN_SERVICE, /* be the host of a service, not of a model */
     TT_MSG_HOST_IMAGES,       /* in place of open: serve the candidate images, no model */
     TT_MSG_HOST_BUDGET,       /* what may be asked in the batch that has begun, and what is left in all */
+    TT_MSG_HOST_PRICE,        /* what a prediction and an image cost, of a model that is paid for */
     /* attack → model host */
     TT_MSG_MODEL_INFO = 32,
     TT_MSG_MODEL_ENCODE,

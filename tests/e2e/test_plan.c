@@ -153,6 +153,57 @@ START_TEST(a_rate_that_is_asked_for_has_a_column_in_every_report)
 }
 END_TEST
 
+START_TEST(money_is_planned_limited_and_counted)
+{
+    static const char priced[] = " models.target.price.prediction=0.01 models.target.price.currency=EUR";
+    char more[512];
+    ck_assert_int_eq(plan(priced, "paid"), 0);
+    /* 40 images with 1 and 15 predictions; one of clid's is the loss itself */
+    has("at most 640 predictions over 40 images; at most 6.40 EUR\n");
+    has("money: at most 6.40 EUR\n");
+    snprintf(more, sizeof more, "%s budgets.money=5.99", priced);
+    ck_assert_int_eq(plan(more, "paid"), 3);
+    has("the attacks ask for 6 EUR at least, and budgets.money is 5.99");
+    snprintf(more, sizeof more, "%s budgets.money=6", priced);
+    ck_assert_int_eq(run(both, more, "paid"), 0);
+    has("money: 6.0000 EUR (6.4000 without sharing)");
+    ck_assert_int_eq(plan(priced, "paid"), 0);
+    has("money: at most 0.00 EUR\n");
+    /* what lies in the store was paid for, at whatever price it was */
+    ck_assert_int_eq(run(both, " models.target.price.prediction=0.02", "paid"), 0);
+    lacks("measuring");
+    has("money: 6.0000 USD");
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/paid' --format markdown", tt_test_dir()), 0);
+    has("| money | 6.0000 USD (6.4000 without sharing) |");
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/paid' --format csv", tt_test_dir()), 0);
+    has(",,,money,6,");
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/paid' --json", tt_test_dir()), 0);
+    has("\"money\": \"6.0000 USD");
+}
+END_TEST
+
+START_TEST(a_budget_of_money_is_never_exceeded_and_a_larger_one_goes_on)
+{
+    static const char apart[] = "  loss: {timesteps: [20]}\n  clid: {}\n";
+    static const char priced[] = " models.target.price.prediction=0.01 models.shadow.price.prediction=0.01";
+    char more[512];
+    /* on the target 40 and 600 predictions, on the shadow 24 and 360: neither fits whole */
+    snprintf(more, sizeof more, "%s budgets.money=9.7 --jobs 2", priced);
+    ck_assert_int_eq(run(apart, more, "short"), 1);
+    has("budgets.money: ");
+    has("more were asked for: raise the budget");
+    ck_assert_int_eq(shell("cat '%s/short/run.json'", tt_test_dir()), 0);
+    double spent = 0;
+    for (const char *at = output; (at = strstr(at, "\"money\": ")) != NULL; at++)
+        spent += strtod(at + strlen("\"money\": "), NULL);
+    ck_assert_double_gt(spent, 5);
+    ck_assert_double_le(spent, 9.7 + 1e-9);
+    snprintf(more, sizeof more, "%s budgets.money=10.3", priced);
+    ck_assert_int_eq(run(apart, more, "short"), 0);
+    has("money: 10.2400 USD");
+}
+END_TEST
+
 START_TEST(after_a_run_all_is_stored_and_a_change_says_what_it_costs_and_why)
 {
     ck_assert_int_eq(run(both, "", "done"), 0);
@@ -231,6 +282,8 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, a_plan_of_nothing_run_yet_counts_all_of_it);
     tcase_add_test(tc, a_quantity_that_is_asked_for_and_has_too_few_samples_is_refused);
     tcase_add_test(tc, a_rate_that_is_asked_for_has_a_column_in_every_report);
+    tcase_add_test(tc, money_is_planned_limited_and_counted);
+    tcase_add_test(tc, a_budget_of_money_is_never_exceeded_and_a_larger_one_goes_on);
     tcase_add_test(tc, after_a_run_all_is_stored_and_a_change_says_what_it_costs_and_why);
     tcase_add_test(tc, explain_names_every_part_of_the_key_that_differs);
     tcase_add_test(tc, stored_scores_start_no_worker_and_give_the_same_bytes);

@@ -38,7 +38,7 @@ static void setup(void)
                                         i % 3 ? "a caption \xc3\xa9" : NULL, tt_sha256_of(&i, sizeof i)};
     }
     features = (tt_result_features){
-        "loss", "target", "abc", columns, 2, N, sample, values, {N, N, 0, 1, 0, 2, 3}, 0};
+        "loss", "target", "abc", columns, 2, N, sample, values, {N, N, 0, 1, 0, 2, 3, 0}, 0};
     const tt_result_scores base = {.role = "target",
                                    .plugin = "loss",
                                    .revision = 2,
@@ -347,10 +347,11 @@ START_TEST(run_json_is_read_back_and_its_absence_of_sense_is_an_error)
 {
     char file[512];
     snprintf(file, sizeof file, "%s/run.json", tt_test_dir());
-    tt_run_step step = {"loss", "target", {7, 6, 5, 4, 3, 2, 1}, 1.25};
+    tt_run_step step = {"loss", "target", {7, 6, 5, 4, 3, 2, 1, 1250000001}, 1.25, 2500000000};
     tt_run_info info = {.build = "0.1",
                         .host_name = "a \"host\"",
                         .landlock = 4,
+                        .currency = "EUR",
                         .seconds = 12.5,
                         .resumed = 2,
                         .steps = &step,
@@ -363,6 +364,8 @@ START_TEST(run_json_is_read_back_and_its_absence_of_sense_is_an_error)
     ck_assert_uint_eq(back.steps[0].executed.images, 3);
     ck_assert_double_eq(back.steps[0].seconds, 1.25);
     ck_assert_uint_eq(back.resumed, 2);
+    ck_assert_uint_eq(back.steps[0].executed.money, 1250000001);
+    ck_assert_str_eq(tt_run_money(&back, text), "money: 1.2500 EUR (2.5000 without sharing)");
     ck_assert_str_eq(tt_run_confinement(&back, text), "workers confined by Landlock (ABI 4)");
     tt_run_info_free(&back);
     tt_ok(tt_file_write(file, "[]", 2, &err), &err);

@@ -219,6 +219,15 @@ START_TEST(every_wrong_thing_is_refused_with_its_place_and_what_to_do)
         {"attacks:\n", "report: {tpr_at_fpr: 0.1}\nattacks:\n", TT_ERR_INVALID, "must be a list of FPRs"},
         {"attacks:\n", "report: {tpr_at_fpr: [.1, .2, .3, .4, .5, .05]}\nattacks:\n", TT_ERR_INVALID,
          "at most 5 FPRs"},
+        {"attacks:\n", "budgets: {money: 3}\nattacks:\n", TT_ERR_INVALID,
+         "budgets.money limits nothing: no model has a price"},
+        {"{plugin: toy}", "{plugin: toy, price: {imgae: 1}}", TT_ERR_INVALID,
+         "models.target.price.imgae is no key of a spec: did you mean 'image'?"},
+        {"{plugin: toy}", "{plugin: toy, price: {currency: 3}}", TT_ERR_INVALID,
+         "models.target.price.currency must be a text"},
+        {"  target: {plugin: toy}\n",
+         "  target: {plugin: toy, price: {image: 1}}\n  other: {plugin: toy, price: {currency: EUR}}\n",
+         TT_ERR_INVALID, "models.other.price is in EUR, and another model's price in USD"},
         {"version: 1", "[1, 2]", TT_ERR_INVALID, "s.yaml:"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -125,8 +125,10 @@ static void run_fixture(bool in_process, double rows[SAMPLES], tt_meters *meters
 }
 
 /* What the worker is told when the host was told this. */
-static void measure_under_budget(uint64_t predictions, uint32_t n_samples, uint64_t per_sample,
-                                 const char *refusal)
+enum { PRICE = 250000000 }; /* of a prediction: a quarter, in billionths */
+
+static void measure_under_budget(uint64_t predictions, uint64_t money, uint32_t n_samples,
+                                 uint64_t per_sample, const char *refusal)
 {
     tt_launch l = launch(true);
     tt_child host, worker;
@@ -136,8 +138,12 @@ static void measure_under_budget(uint64_t predictions, uint32_t n_samples, uint6
     start_worker(&l, "fixture", "{}", &worker);
     tt_ok(tt_child_connect(&host, &worker, "target", GRANTED, &connection, &err), &err);
     tt_buf b = {0};
+    tt_put_u64(&b, PRICE);
+    tt_put_u64(&b, 0);
+    call(&host, TT_MSG_HOST_PRICE, &b);
     tt_put_u64(&b, predictions);
     tt_put_u64(&b, UINT64_MAX);
+    tt_put_u64(&b, money);
     tt_put_u32(&b, n_samples);
     tt_put_u32(&b, 1);
     tt_put_u32(&b, connection);
@@ -152,12 +158,15 @@ static void measure_under_budget(uint64_t predictions, uint32_t n_samples, uint6
 
 START_TEST(a_host_refuses_what_a_budget_does_not_allow)
 {
-    measure_under_budget(SAMPLES, SAMPLES, 1, NULL);
-    measure_under_budget(UINT64_MAX, SAMPLES, 0, NULL);
-    measure_under_budget(UINT64_MAX, SAMPLES - 1, 1,
+    measure_under_budget(SAMPLES, UINT64_MAX, SAMPLES, 1, NULL);
+    measure_under_budget(UINT64_MAX, UINT64_MAX, SAMPLES, 0, NULL);
+    measure_under_budget(UINT64_MAX, UINT64_MAX, SAMPLES - 1, 1,
                          "budgets.queries_per_sample: more than 1 queries a sample were asked for");
-    measure_under_budget(SAMPLES - 1, SAMPLES, 1,
+    measure_under_budget(SAMPLES - 1, UINT64_MAX, SAMPLES, 1,
                          "budgets.predictions: 0 are left and 1 more were asked for");
+    measure_under_budget(UINT64_MAX, SAMPLES * PRICE, SAMPLES, 0, NULL);
+    measure_under_budget(UINT64_MAX, (SAMPLES - 1) * PRICE, SAMPLES, 0,
+                         "budgets.money: 0 are left and 0.25 more were asked for");
 }
 END_TEST
 
