@@ -113,6 +113,13 @@ typedef struct tt_weights {
     const void *bias;
 } tt_weights;
 
+/* One copy within device memory; bytes is a multiple of 2. */
+typedef struct tt_copy_region {
+    void *to;
+    const void *from;
+    size_t bytes;
+} tt_copy_region;
+
 struct tt_backend {
     uint32_t abi;  /* TT_ABI_VERSION of telltale/plugin.h */
     uint32_t size; /* sizeof(tt_backend) */
@@ -153,7 +160,35 @@ struct tt_backend {
 
     /* Waits for queued work (a no-op on a CPU); may be NULL. */
     tt_status (*synchronize)(void *self, tt_error *err);
+
+    /* ---- optional: NULL or 0 where a backend has none. Devices with a queue gain by them. ---- */
+
+    /* TT_BACKEND_* bits */
+    uint32_t traits;
+
+    /* n copies within device memory, regions apart, queued like `run`. */
+    tt_status (*copy)(void *self, size_t n, const tt_copy_region *regions, tt_error *err);
+
+    /* Recording: between begin and end, `run` and `copy` are noted instead of run, with their pointers;
+     * upload, download, alloc, free and pack are not allowed there. `end` gives the recording, or an error,
+     * after which nothing is recorded; `replay` queues all of it; every address used must stay allocated
+     * until `recording_free`. */
+    tt_status (*record_begin)(void *self, tt_error *err);
+    tt_status (*record_end)(void *self, void **recording, tt_error *err);
+    tt_status (*replay)(void *self, void *recording, tt_error *err);
+    void (*recording_free)(void *self, void *recording);
+
+    /* Device memory in bytes: free now, and in all. */
+    tt_status (*memory)(void *self, size_t *free_bytes, size_t *total_bytes, tt_error *err);
+
+    /* Elements of the widest activation of a batch that fill the device: what default batch sizes aim at. 0:
+     * as on a CPU, 8 million. */
+    int64_t (*fill)(void *self);
 };
+
+/* Results depend on how many rows are computed together (not on a row's place among them): the batch that a
+ * model's host computes in is then part of step keys. */
+#define TT_BACKEND_BATCH_IN_BITS 1u
 
 /* Checks shapes, types and attributes against the table above, then lets the device's backend run the
  * operation. Errors: TT_ERR_INVALID names the operation and the shapes; TT_ERR_UNSUPPORTED where the backend

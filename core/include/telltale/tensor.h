@@ -53,7 +53,11 @@ typedef struct tt_device_options {
     uint32_t size;   /* sizeof this struct */
     int32_t threads; /* 0: all processors this process may use */
     int32_t index;   /* which device of its kind: cuda:1 -> 1 */
+    uint32_t flags;  /* TT_DEVICE_* */
 } tt_device_options;
+
+/* f32 products may be computed in TF32 (10 bits of mantissa) where the device has it. Off: never. */
+#define TT_DEVICE_TF32 1u
 
 TT_API tt_status tt_device_open(const tt_backend *backend, const tt_device_options *options,
                                 tt_device **device, tt_error *err);
