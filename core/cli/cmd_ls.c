@@ -8,8 +8,9 @@
 static const char help[] = "usage: telltale ls [KIND] [--plugin-dir DIR ...]\n"
                            "\n"
                            "Lists what plugins offer: attacks, targets, data, services, transforms, "
-                           "backends; then files that could not be used,\n"
-                           "with the reason. Searched are --plugin-dir, TELLTALE_PLUGIN_PATH and the folder "
+                           "backends; then files that could not be used\n"
+                           "and plugins that were not built, with the reason. Searched are --plugin-dir, "
+                           "TELLTALE_PLUGIN_PATH and the folder "
                            "that was installed or built.\n";
 
 static void print_one(const tt_registered *p)
@@ -49,6 +50,8 @@ int tt_cmd_ls(int argc, char **argv)
         }
     for (size_t i = 0; i < tt_registry_problem_count(r); i++)
         printf("unusable   %s\n", tt_registry_problem(r, i));
+    for (size_t i = 0; i < tt_registry_absent_count(r); i++)
+        printf("absent     %s\n", tt_registry_absent(r, i));
     tt_registry_close(r);
     return TT_EXIT_DONE;
 }

@@ -31,6 +31,12 @@ typedef struct candidate {
     bool tried;
 } candidate;
 
+/* One plugin that a build left out. */
+typedef struct absence {
+    int kind;
+    const char *name, *text; /* "backend 'cuda' was not built: why" */
+} absence;
+
 struct tt_registry {
     entry **entries; /* all that was loaded, in the order of loading */
     size_t n;
@@ -43,6 +49,8 @@ struct tt_registry {
     size_t n_files;
     const char **problems;
     size_t n_problems;
+    absence *absent; /* once all is loaded: those alone that no file makes up for */
+    size_t n_absent;
     const char **searched;
     size_t n_searched;
     tt_arena *arena;
@@ -168,6 +176,11 @@ static tt_status load_all(tt_registry *r, tt_error *err)
             first->tree == e->tree ? ": rename or remove one of the two" : " and is used");
         s = text ? add_problem(r, text, err) : no_memory(err);
     }
+    size_t left = 0;
+    for (size_t i = 0; i < r->n_absent; i++)
+        if (!find_entry(r, (tt_plugin_kind)r->absent[i].kind, r->absent[i].name))
+            r->absent[left++] = r->absent[i];
+    r->n_absent = left;
     qsort(r->visible, r->n_visible, sizeof(entry *), by_order);
     return s;
 }
@@ -188,10 +201,32 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static bool is_library(const char *name)
+static bool ends_in(const char *name, const char *ending)
 {
-    size_t n = strlen(name);
-    return n > 3 && name[0] != '.' && strcmp(name + n - 3, ".so") == 0;
+    size_t n = strlen(name), m = strlen(ending);
+    return n > m && name[0] != '.' && strcmp(name + n - m, ending) == 0;
+}
+
+/* FOLDER/NAME.absent: its first line says why the plugin was not built. One that cannot be read says nothing,
+ * as if it were not there. Of several folders' the first counts. */
+static tt_status add_absence(tt_registry *r, const char *folder, const char *file, int kind, tt_error *err)
+{
+    char why[512];
+    const char *path = tt_arena_printf(r->arena, "%s/%s", folder, file);
+    const char *name = tt_arena_strndup(r->arena, file, strlen(file) - strlen(".absent"));
+    if (!path || !name) return no_memory(err);
+    for (size_t i = 0; i < r->n_absent; i++)
+        if (r->absent[i].kind == kind && strcmp(r->absent[i].name, name) == 0) return TT_OK;
+    FILE *f = fopen(path, "re");
+    bool read = f && fgets(why, sizeof why, f);
+    if (f) fclose(f);
+    if (!read) return TT_OK;
+    why[strcspn(why, "\r\n")] = 0;
+    const char *text =
+        tt_arena_printf(r->arena, "%s '%s' was not built: %s", kind_names[kind - 1], name, why);
+    if (!text || !grow(&r->absent, r->n_absent, sizeof *r->absent)) return no_memory(err);
+    r->absent[r->n_absent++] = (absence){kind, name, text};
+    return TT_OK;
 }
 
 static tt_status add_candidate(tt_registry *r, const char *path, int kind, tt_error *err)
@@ -205,7 +240,8 @@ static tt_status add_candidate(tt_registry *r, const char *path, int kind, tt_er
     return TT_OK;
 }
 
-/* The *.so of one folder, in the order of their names. A folder that is not there is empty. */
+/* The *.so of one folder, in the order of their names, and what its *.absent say. A folder that is not there
+ * is empty. */
 static tt_status scan_folder(tt_registry *r, const char *folder, int kind, tt_error *err)
 {
     DIR *dir = opendir(folder);
@@ -214,7 +250,8 @@ static tt_status scan_folder(tt_registry *r, const char *folder, int kind, tt_er
     size_t n = 0;
     tt_status s = TT_OK;
     for (struct dirent *d; !s && (d = readdir(dir));) {
-        if (!is_library(d->d_name)) continue;
+        if (kind && ends_in(d->d_name, ".absent")) s = add_absence(r, folder, d->d_name, kind, err);
+        if (s || !ends_in(d->d_name, ".so")) continue;
         const char *path = tt_arena_printf(r->arena, "%s/%s", folder, d->d_name);
         if (!path || !grow(&names, n, sizeof *names))
             s = no_memory(err);
@@ -327,6 +364,7 @@ void tt_registry_close(tt_registry *r)
     tt_free(r->candidates);
     tt_free(r->visible);
     tt_free(r->problems);
+    tt_free(r->absent);
     tt_free(r->searched);
     tt_arena_destroy(r->arena);
     tt_free(r);
@@ -348,6 +386,9 @@ static tt_status not_found(const tt_registry *r, tt_plugin_kind kind, const char
     if (broken)
         return tt_fail(err, TT_ERR_NOT_FOUND, "%s '%s' cannot be used: %s", tt_plugin_kind_name(kind), name,
                        broken);
+    for (size_t i = 0; i < r->n_absent; i++)
+        if (r->absent[i].kind == (int)kind && strcmp(r->absent[i].name, name) == 0)
+            return tt_fail(err, TT_ERR_NOT_FOUND, "%s", r->absent[i].text);
     const char *known[256];
     size_t n = 0;
     for (size_t i = 0; i < r->n_visible && n < 256; i++)
@@ -408,6 +449,16 @@ size_t tt_registry_problem_count(const tt_registry *r)
 const char *tt_registry_problem(const tt_registry *r, size_t i)
 {
     return i < loaded(r)->n_problems ? r->problems[i] : NULL;
+}
+
+size_t tt_registry_absent_count(const tt_registry *r)
+{
+    return loaded(r)->n_absent;
+}
+
+const char *tt_registry_absent(const tt_registry *r, size_t i)
+{
+    return i < loaded(r)->n_absent ? r->absent[i].text : NULL;
 }
 
 size_t tt_registry_file_count(const tt_registry *r)

@@ -32,8 +32,12 @@ TT_API size_t tt_registry_count(const tt_registry *r);
 TT_API const tt_registered *tt_registry_at(const tt_registry *r, size_t i);
 TT_API size_t tt_registry_problem_count(const tt_registry *r);
 TT_API const char *tt_registry_problem(const tt_registry *r, size_t i); /* "FILE: why; what to do" */
-TT_API const char *tt_plugin_kind_name(tt_plugin_kind kind);            /* "attack", … */
-TT_API int tt_plugin_kind_from_name(const char *name);                  /* -1: none */
+/* Plugins that a build left out and no other folder has: a file NAME.absent in the folder of their kind says
+ * why. "backend 'cuda' was not built: why" */
+TT_API size_t tt_registry_absent_count(const tt_registry *r);
+TT_API const char *tt_registry_absent(const tt_registry *r, size_t i);
+TT_API const char *tt_plugin_kind_name(tt_plugin_kind kind); /* "attack", … */
+TT_API int tt_plugin_kind_from_name(const char *name);       /* -1: none */
 
 /* The files that were seen, loaded or not; exclude: never load this one, "PATH: why" becomes a problem. For a
  * list that tries each file in a child first. */

@@ -170,6 +170,49 @@ START_TEST(in_one_folder_the_file_that_bears_the_name_comes_first)
 }
 END_TEST
 
+static void write_absence(const char *tree, const char *file, const char *why)
+{
+    char path[700];
+    tt_error err = {0};
+    snprintf(path, sizeof path, "%s/%s", tree, file);
+    tt_ok(tt_file_write(path, why, strlen(why), &err), &err);
+}
+
+START_TEST(a_plugin_that_was_not_built_is_refused_with_the_reason_unless_another_folder_has_it)
+{
+    char tree[300], other[300], path[700];
+    snprintf(tree, sizeof tree, "%s/left-out", tt_test_dir());
+    snprintf(other, sizeof other, "%s/has-it", tt_test_dir());
+    tt_error err = {0};
+    snprintf(path, sizeof path, "%s/backends", tree);
+    tt_ok(tt_dir_create(path, &err), &err);
+    snprintf(path, sizeof path, "%s/attacks", tree);
+    tt_ok(tt_dir_create(path, &err), &err);
+    tt_ok(tt_dir_create(other, &err), &err);
+    write_absence(tree, "backends/faraway.absent", "its library is missing (install it)\nmore\n");
+    write_absence(tree, "attacks/fixture.absent", "not today\n");
+    snprintf(path, sizeof path, "%s/fixture.so", other);
+    copy_fixture(path);
+    const char *dirs[] = {tree, other};
+    tt_registry *r;
+    const tt_registered *found;
+    tt_ok(tt_registry_open(dirs, 1, &r, &err), &err);
+    tt_fails(tt_registry_find(r, TT_KIND_BACKEND, "faraway", &found, &err), TT_ERR_NOT_FOUND,
+             "backend 'faraway' was not built: its library is missing (install it)", &err);
+    ck_assert_ptr_null(strstr(err.message, "more"));
+    tt_fails(tt_registry_find(r, TT_KIND_ATTACK, "fixture", &found, &err), TT_ERR_NOT_FOUND, "not today",
+             &err);
+    size_t n = tt_registry_absent_count(r); /* this build may have left out some of its own */
+    ck_assert_uint_ge(n, 2);
+    ck_assert_ptr_null(tt_registry_absent(r, n));
+    tt_registry_close(r);
+    tt_ok(tt_registry_open(dirs, 2, &r, &err), &err);
+    tt_ok(tt_registry_find(r, TT_KIND_ATTACK, "fixture", &found, &err), &err);
+    ck_assert_uint_eq(tt_registry_absent_count(r), n - 1);
+    tt_registry_close(r);
+}
+END_TEST
+
 /* ---- parameters ---- */
 
 static const tt_plugin_info *fixture(tt_error *err)
@@ -257,6 +300,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, of_two_with_one_name_the_first_is_used_and_the_other_reported);
     tcase_add_test(tc, only_files_that_may_offer_what_is_looked_for_are_opened);
     tcase_add_test(tc, in_one_folder_the_file_that_bears_the_name_comes_first);
+    tcase_add_test(tc, a_plugin_that_was_not_built_is_refused_with_the_reason_unless_another_folder_has_it);
     tcase_add_test(tc, parameters_have_defaults_and_are_read_through_the_host_s_table);
     tcase_add_test(tc, equal_values_have_equal_canonical_text_and_score_keys_can_be_left_out);
     tcase_add_test(tc, wrong_parameters_are_refused_with_place_range_and_the_nearest_key);
