@@ -206,6 +206,7 @@ static void unload_level(tt_device *device, tt_unet_level *level)
 void tt_unet_destroy(tt_unet *u)
 {
     if (!u) return;
+    tt_unet_forget_shapes(u);
     for (int b = 0; b < TT_UNET_MAX_LEVELS; b++) {
         unload_level(u->device, &u->down[b]);
         unload_level(u->device, &u->up[b]);

@@ -16,6 +16,7 @@ tt_status tt_unet_text_create(tt_unet *u, const float *states, int tokens, tt_un
     if (status) return status;
     t->unet = u;
     t->n_sites = u->n_sites;
+    t->tokens = tokens;
     t->kv = tt_alloc_array(3 * n + 1, sizeof *t->kv);
     if (!t->kv) {
         status = tt_fail(err, TT_ERR_MEMORY, "UNet text: out of memory");
@@ -56,48 +57,32 @@ void tt_unet_text_destroy(tt_unet_text *t)
 typedef struct pass {
     tt_unet *u;
     tt_device *device;
-    tt_unet_text *const *texts;
-    const tt_unet_maps *maps; /* NULL: not wanted */
-    tt_value time;            /* silu of the time embedding, [B, 4·first] */
+    const tt_unet_context *context;
+    tt_value time; /* silu of the time embedding, [B, 4·first] */
     tt_value h;
     tt_value *skips;
     int n_skips;
 } pass;
 
 /* silu(L2·silu(L1·f)): both silus ride on the products. */
-static tt_status embed_time(pass *p, int n, const float *timesteps, tt_error *err)
+static tt_status embed_time(pass *p, const tt_tensor *features, tt_error *err)
 {
-    const tt_unet_config *c = &p->u->config;
-    int width = c->block_out_channels[0];
-    const int64_t shape[2] = {n, width};
-    tt_value f = {0}, a = {0}, b = {0};
-    float *features = tt_alloc_array((size_t)n * (size_t)width, sizeof *features);
-    tt_status status = features ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "UNet: out of memory");
-    for (int i = 0; i < n && !status; i++)
-        tt_unet_time_features(c, timesteps[i], features + (size_t)i * (size_t)width);
-    if (!status) status = tt_value_create(p->device, TT_F32, 2, shape, &f, err);
-    if (!status) status = tt_tensor_upload_f32(p->device, &f.t, features, err);
-    if (!status) status = tt_value_linear(p->device, &p->u->time_1, &f.t, NULL, &a, err);
+    tt_value a = {0}, b = {0};
+    tt_status status = tt_value_linear(p->device, &p->u->time_1, features, NULL, &a, err);
     if (!status) status = tt_value_linear(p->device, &p->u->time_2, &a.t, NULL, &b, err);
     if (!status && p->u->type != TT_F32)
         status = tt_value_cast(p->device, &b.t, p->u->type, &p->time, err);
     else if (!status)
         tt_value_move(&p->time, &b);
-    tt_value_free(&f);
     tt_value_free(&a);
     tt_value_free(&b);
-    tt_free(features);
     return status;
 }
 
-static tt_status embed_input(pass *p, int n, int height, int width, const float *inputs, tt_error *err)
+static tt_status embed_input(pass *p, const tt_tensor *x, tt_error *err)
 {
-    const int64_t shape[4] = {n, height, width, p->u->config.in_channels};
-    tt_value x = {0}, y = {0};
-    tt_status status = tt_value_create(p->device, TT_F32, 4, shape, &x, err);
-    if (!status) status = tt_tensor_upload_chw(p->device, &x.t, inputs, err);
-    if (!status) status = tt_value_conv(p->device, &p->u->conv_in, &x.t, NULL, NULL, &y, err);
-    tt_value_free(&x);
+    tt_value y = {0};
+    tt_status status = tt_value_conv(p->device, &p->u->conv_in, x, NULL, NULL, &y, err);
     if (!status && p->u->type != TT_F32)
         status = tt_value_cast(p->device, &y.t, p->u->type, &p->h, err);
     else if (!status)
@@ -113,7 +98,7 @@ static tt_status run_layer(pass *p, const tt_unet_layer *layer, tt_error *err)
     tt_status status = tt_resnet_apply(p->device, &layer->resnet, &p->h, &p->time.t, &y, err);
     if (!status) tt_value_move(&p->h, &y);
     if (status || !layer->attention.n_blocks) return status;
-    status = tt_transformer_apply(p->device, &layer->attention, &p->h, p->texts, p->maps, &y, err);
+    status = tt_transformer_apply(p->device, &layer->attention, &p->h, p->context, &y, err);
     if (!status) tt_value_move(&p->h, &y);
     return status;
 }
@@ -191,7 +176,7 @@ static tt_status run_up(pass *p, tt_error *err)
     return status;
 }
 
-static tt_status finish(pass *p, float *outputs, tt_error *err)
+static tt_status finish(pass *p, tt_value *out, tt_error *err)
 {
     tt_value n = {0}, y = {0};
     tt_status status = tt_value_norm(p->device, &p->u->norm_out, &p->h.t, &n, err);
@@ -200,10 +185,8 @@ static tt_status finish(pass *p, float *outputs, tt_error *err)
         status = tt_value_cast(p->device, &n.t, TT_F32, &y, err);
         if (!status) tt_value_move(&n, &y);
     }
-    if (!status) status = tt_value_conv(p->device, &p->u->conv_out, &n.t, NULL, NULL, &y, err);
+    if (!status) status = tt_value_conv(p->device, &p->u->conv_out, &n.t, NULL, NULL, out, err);
     tt_value_free(&n);
-    if (!status) status = tt_tensor_download_chw(p->device, &y.t, outputs, err);
-    tt_value_free(&y);
     return status;
 }
 
@@ -214,6 +197,57 @@ static int count_skips(const tt_unet_config *c)
         n += c->layers_per_block[b];
     return n;
 }
+
+tt_status tt_unet_compute(tt_unet *u, const tt_tensor *features, const tt_tensor *x,
+                          const tt_unet_context *context, tt_value *out, tt_error *err)
+{
+    pass p = {.u = u, .device = u->device, .context = context};
+    p.skips = tt_alloc_array((size_t)count_skips(&u->config), sizeof *p.skips);
+    if (!p.skips) return tt_fail(err, TT_ERR_MEMORY, "UNet: out of memory");
+    tt_status status = embed_time(&p, features, err);
+    if (!status) status = embed_input(&p, x, err);
+    if (!status) status = run_down(&p, err);
+    if (!status) status = run_mid(&p, err);
+    if (!status) status = run_up(&p, err);
+    if (!status) status = finish(&p, out, err);
+    tt_value_free(&p.h);
+    tt_value_free(&p.time);
+    while (p.n_skips > 0)
+        tt_value_free(&p.skips[--p.n_skips]);
+    tt_free(p.skips);
+    return status;
+}
+
+/* ---- inputs and outputs ---- */
+
+tt_status tt_unet_inputs_create(tt_unet *u, int n, int height, int width, tt_unet_inputs *in, tt_error *err)
+{
+    const int64_t features[2] = {n, u->config.block_out_channels[0]};
+    const int64_t x[4] = {n, height, width, u->config.in_channels};
+    tt_status status = tt_value_create(u->device, TT_F32, 2, features, &in->features, err);
+    return status ? status : tt_value_create(u->device, TT_F32, 4, x, &in->x, err);
+}
+
+void tt_unet_inputs_free(tt_unet_inputs *in)
+{
+    tt_value_free(&in->features);
+    tt_value_free(&in->x);
+}
+
+tt_status tt_unet_inputs_upload(tt_unet *u, tt_unet_inputs *in, const float *inputs, const float *timesteps,
+                                tt_error *err)
+{
+    size_t n = (size_t)in->features.t.shape[0], width = (size_t)in->features.t.shape[1];
+    float *features = tt_alloc_array(n * width, sizeof *features);
+    if (!features) return tt_fail(err, TT_ERR_MEMORY, "UNet: out of memory");
+    for (size_t i = 0; i < n; i++)
+        tt_unet_time_features(&u->config, timesteps[i], features + i * width);
+    tt_status status = tt_tensor_upload_f32(u->device, &in->features.t, features, err);
+    tt_free(features);
+    return status ? status : tt_tensor_upload_chw(u->device, &in->x.t, inputs, err);
+}
+
+/* ---- forward ---- */
 
 static tt_status check_arguments(const tt_unet *u, int n, int height, int width, tt_unet_text *const *texts,
                                  tt_error *err)
@@ -233,20 +267,17 @@ tt_status tt_unet_forward_maps(tt_unet *u, int n, int height, int width, const f
 {
     tt_status status = check_arguments(u, n, height, width, texts, err);
     if (status) return status;
-    pass p = {.u = u, .device = u->device, .texts = texts, .maps = maps};
-    p.skips = tt_alloc_array((size_t)count_skips(&u->config), sizeof *p.skips);
-    if (!p.skips) return tt_fail(err, TT_ERR_MEMORY, "UNet: out of memory");
-    status = embed_time(&p, n, timesteps, err);
-    if (!status) status = embed_input(&p, n, height, width, inputs, err);
-    if (!status) status = run_down(&p, err);
-    if (!status) status = run_mid(&p, err);
-    if (!status) status = run_up(&p, err);
-    if (!status) status = finish(&p, outputs, err);
-    tt_value_free(&p.h);
-    tt_value_free(&p.time);
-    while (p.n_skips > 0)
-        tt_value_free(&p.skips[--p.n_skips]);
-    tt_free(p.skips);
+    if (!maps && tt_unet_records(u, n, texts))
+        return tt_unet_forward_recorded(u, n, height, width, inputs, timesteps, texts, outputs, err);
+    tt_unet_inputs in = {0};
+    tt_value out = {0};
+    const tt_unet_context context = {.texts = texts, .maps = maps};
+    status = tt_unet_inputs_create(u, n, height, width, &in, err);
+    if (!status) status = tt_unet_inputs_upload(u, &in, inputs, timesteps, err);
+    if (!status) status = tt_unet_compute(u, &in.features.t, &in.x.t, &context, &out, err);
+    if (!status) status = tt_tensor_download_chw(u->device, &out.t, outputs, err);
+    tt_unet_inputs_free(&in);
+    tt_value_free(&out);
     return status;
 }
 

@@ -1,4 +1,5 @@
-/* The UNet's parts, shared by unet_config.c, unet.c (loading), unet_text.c and unet_forward.c. */
+/* The UNet's parts, shared by unet_config.c, unet.c (loading), unet_transformer.c, unet_forward.c,
+ * unet_record.c and unet_maps.c. */
 #ifndef TT_MODELS_UNET_INTERNAL_H
 #define TT_MODELS_UNET_INTERNAL_H
 
@@ -35,6 +36,10 @@ typedef struct tt_unet_level {
     tt_conv sampler; /* down: stride 2; up: behind the nearest upsampling */
 } tt_unet_level;
 
+/* One shape of batch that a device that records was asked for: unet_record.c. */
+typedef struct tt_unet_shape tt_unet_shape;
+#define TT_UNET_SHAPES 4
+
 struct tt_unet {
     tt_device *device;
     tt_unet_config config;
@@ -49,17 +54,50 @@ struct tt_unet {
     tt_resnet mid_last;    /* loaded when config.mid_cross */
     tt_unet_block **sites; /* all transformer blocks, in order of `site`; borrowed */
     int n_sites;
+    tt_unet_shape *shapes[TT_UNET_SHAPES]; /* unet_record.c; latest use first, NULL behind the last */
 };
 
 struct tt_unet_text {
     tt_unet *unet;
     tt_scope *scope;
-    int n_sites;
+    int n_sites, tokens;
     tt_tensor *kv;    /* [1, tokens, 2C] for each site: keys, then values */
     tt_tensor *k, *v; /* its two halves, as views */
 };
 
+/* What a pass reads beside its inputs. */
+typedef struct tt_unet_context {
+    tt_unet_text *const *texts; /* one for each of the B samples; unused where kv is there */
+    const tt_tensor *kv;        /* NULL, or for each site the batch's keys and values, [B, tokens, 2C] */
+    const tt_unet_maps *maps;   /* cross-attention's are added to them, for which texts must be there; NULL:
+                                 * not wanted */
+} tt_unet_context;
+
+/* A batch's inputs on the device, f32. Zero-initialise; free is safe after any failure. */
+typedef struct tt_unet_inputs {
+    tt_value features; /* of the timesteps: [B, first width] */
+    tt_value x;        /* [B, height, width, in channels] */
+} tt_unet_inputs;
+
 tt_status tt_unet_config_validate(const tt_unet_config *c, tt_error *err);
+
+/* unet_forward.c */
+tt_status tt_unet_inputs_create(tt_unet *u, int n, int height, int width, tt_unet_inputs *in, tt_error *err);
+void tt_unet_inputs_free(tt_unet_inputs *in);
+/* inputs [B][channels][height][width], timesteps [B] */
+tt_status tt_unet_inputs_upload(tt_unet *u, tt_unet_inputs *in, const float *inputs, const float *timesteps,
+                                tt_error *err);
+/* All of the pass that runs on the device; *out is fresh: [B, height, width, out channels] f32. */
+tt_status tt_unet_compute(tt_unet *u, const tt_tensor *features, const tt_tensor *x,
+                          const tt_unet_context *context, tt_value *out, tt_error *err);
+
+/* unet_record.c: can batches go through recordings? The device records, and all texts have one length. */
+bool tt_unet_records(const tt_unet *u, int n, tt_unet_text *const *texts);
+/* tt_unet_forward, checked already: the second batch of a shape is recorded, later ones are replayed. */
+tt_status tt_unet_forward_recorded(tt_unet *u, int n, int height, int width, const float *inputs,
+                                   const float *timesteps, tt_unet_text *const *texts, float *outputs,
+                                   tt_error *err);
+void tt_unet_forget_shapes(tt_unet *u);
 
 /* unet.c: cos and sin features of a timestep, width values. */
 TT_API void tt_unet_time_features(const tt_unet_config *config, float timestep, float *out);
@@ -69,11 +107,9 @@ tt_status tt_transformer_load(const tt_loader *l, tt_transformer *x, const char 
                               int heads, int n_blocks, int groups, int cross_width, int *next_site,
                               tt_error *err);
 void tt_transformer_unload(tt_device *device, tt_transformer *x);
-/* h [B,H,W,C] is consumed; y is fresh. texts: one for each of the B samples. maps: cross-attention's are
- * added to them; NULL: not wanted. */
+/* h [B,H,W,C] is consumed; y is fresh. */
 TT_API tt_status tt_transformer_apply(tt_device *device, const tt_transformer *x, tt_value *h,
-                                      tt_unet_text *const *texts, const tt_unet_maps *maps, tt_value *y,
-                                      tt_error *err);
+                                      const tt_unet_context *context, tt_value *y, tt_error *err);
 
 /* unet_maps.c: q [B,length,C] of a layer of height × width against each sample's keys k [1,tokens,C] */
 tt_status tt_unet_maps_add(tt_device *device, const tt_unet_maps *m, const tt_tensor *q,

@@ -114,35 +114,49 @@ static tt_status apply_self(tt_device *device, const tt_unet_block *b, int heads
     return status;
 }
 
-/* Where a layer's maps go, and its size. */
-typedef struct map_request {
-    const tt_unet_maps *maps; /* NULL: not wanted */
-    int height, width;
-} map_request;
-
-/* h + O2(attn(Q n, K c, V c)), n = LN2(h): each sample against its own text */
-static tt_status apply_cross(tt_device *device, const tt_unet_block *b, int heads, tt_unet_text *const *texts,
-                             const map_request *maps, tt_value *h, tt_error *err)
+/* attn(q, K c, V c) of a batch whose keys and values lie together */
+static tt_status attend_together(tt_device *device, const tt_tensor *kv, int heads, const tt_tensor *q,
+                                 tt_value *a, tt_error *err)
 {
-    tt_value n = {0}, q = {0}, a = {0}, y = {0};
-    int batch = (int)h->t.shape[0];
+    int64_t c = kv->shape[2] / 2;
+    const tt_tensor k = tt_tensor_columns(kv, 0, c), v = tt_tensor_columns(kv, c, c);
+    const tt_tensor *ks = &k, *vs = &v;
+    return tt_value_attention(device, q, &ks, &vs, 0, heads, false, a, err);
+}
+
+/* The same, each sample against its own text; size: the layer's height and width. */
+static tt_status attend_apart(tt_device *device, const tt_unet_context *context, int site, int heads,
+                              const int size[2], const tt_tensor *q, tt_value *a, tt_error *err)
+{
+    int batch = (int)q->shape[0];
     const tt_tensor **k = tt_alloc_array(2 * (size_t)batch, sizeof *k), **v = k ? k + batch : NULL;
     if (!k) return tt_fail(err, TT_ERR_MEMORY, "cross-attention: out of memory");
     for (int i = 0; i < batch; i++) {
-        k[i] = &texts[i]->k[b->site];
-        v[i] = &texts[i]->v[b->site];
+        k[i] = &context->texts[i]->k[site];
+        v[i] = &context->texts[i]->v[site];
     }
+    tt_status status = TT_OK;
+    if (context->maps) status = tt_unet_maps_add(device, context->maps, q, k, heads, size[0], size[1], err);
+    if (!status) status = tt_value_attention(device, q, k, v, batch, heads, false, a, err);
+    tt_free(k);
+    return status;
+}
+
+/* h + O2(attn(Q n, K c, V c)), n = LN2(h) */
+static tt_status apply_cross(tt_device *device, const tt_unet_block *b, int heads,
+                             const tt_unet_context *context, const int size[2], tt_value *h, tt_error *err)
+{
+    tt_value n = {0}, q = {0}, a = {0}, y = {0};
     tt_status status = tt_value_norm(device, &b->norm2, &h->t, &n, err);
     if (!status) status = tt_value_linear(device, &b->cross_q, &n.t, NULL, &q, err);
     tt_value_free(&n);
-    if (!status && maps->maps)
-        status = tt_unet_maps_add(device, maps->maps, &q.t, k, heads, maps->height, maps->width, err);
-    if (!status) status = tt_value_attention(device, &q.t, k, v, batch, heads, false, &a, err);
+    if (!status)
+        status = context->kv ? attend_together(device, &context->kv[b->site], heads, &q.t, &a, err)
+                             : attend_apart(device, context, b->site, heads, size, &q.t, &a, err);
     tt_value_free(&q);
     if (!status) status = tt_value_linear(device, &b->cross_out, &a.t, &h->t, &y, err);
     tt_value_free(&a);
     if (!status) tt_value_move(h, &y);
-    tt_free(k);
     return status;
 }
 
@@ -162,12 +176,11 @@ static tt_status apply_feed(tt_device *device, const tt_unet_block *b, tt_value 
 }
 
 tt_status tt_transformer_apply(tt_device *device, const tt_transformer *x, tt_value *h,
-                               tt_unet_text *const *texts, const tt_unet_maps *maps, tt_value *y,
-                               tt_error *err)
+                               const tt_unet_context *context, tt_value *y, tt_error *err)
 {
     tt_value n = {0}, t = {0};
     const int64_t height = h->t.shape[1], width = h->t.shape[2];
-    const map_request request = {maps, (int)height, (int)width};
+    const int size[2] = {(int)height, (int)width};
     const tt_tensor residual = tt_as_tokens(&h->t);
     *y = (tt_value){0};
     tt_status status = tt_value_norm(device, &x->norm, &h->t, &n, err);
@@ -178,7 +191,7 @@ tt_status tt_transformer_apply(tt_device *device, const tt_transformer *x, tt_va
     tt_value_free(&n);
     for (int i = 0; i < x->n_blocks && !status; i++) {
         status = apply_self(device, &x->blocks[i], x->heads, &t, err);
-        if (!status) status = apply_cross(device, &x->blocks[i], x->heads, texts, &request, &t, err);
+        if (!status) status = apply_cross(device, &x->blocks[i], x->heads, context, size, &t, err);
         if (!status) status = apply_feed(device, &x->blocks[i], &t, err);
     }
     if (!status) status = tt_value_linear(device, &x->proj_out, &t.t, &residual, y, err);

@@ -22,7 +22,8 @@ struct tt_device {
     const tt_backend *backend;
     void *self;
     size_t live_bytes, peak_bytes;
-    tt_blocks kept; /* free blocks, ascending by size */
+    tt_blocks kept;       /* free blocks, ascending by size */
+    size_t n_allocations; /* of the backend's memory, ever */
     size_t n_scopes;
 };
 

@@ -72,6 +72,7 @@ static bool acquire(tt_device *device, size_t size, tt_block *block)
             block->data = device->backend->alloc(device->self, size);
         }
         if (!block->data) return false;
+        device->n_allocations++;
     }
     block->used = size;
     device->live_bytes += size;

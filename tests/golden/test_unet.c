@@ -151,8 +151,9 @@ static void check_parts(tt_unet *unet)
 {
     tt_device *d = unet->device;
     float *sample = tt_test_input("input.sample", 4 * 64, false);
-    float *context = tt_test_input("input.context", 77 * 768, false);
-    tt_unet_text *text = make_text(unet, context);
+    float *states = tt_test_input("input.context", 77 * 768, false);
+    tt_unet_text *text = make_text(unet, states);
+    const tt_unet_context context = {.texts = &text};
     tt_value time, x, h, r, y;
     check_time(unet, &time);
     tt_ok(tt_value_create(d, TT_F32, 4, (const int64_t[]){1, 8, 8, 4}, &x, &err), &err);
@@ -161,14 +162,14 @@ static void check_parts(tt_unet *unet)
     check_chw(&conv_in, d, &h.t);
     tt_ok(tt_resnet_apply(d, &unet->down[0].layers[0].resnet, &h, &time.t, &r, &err), &err);
     check_chw(&resnet, d, &r.t);
-    tt_ok(tt_transformer_apply(d, &unet->down[0].layers[0].attention, &r, &text, NULL, &y, &err), &err);
+    tt_ok(tt_transformer_apply(d, &unet->down[0].layers[0].attention, &r, &context, &y, &err), &err);
     check_chw(&attention, d, &y.t);
     tt_value_free(&x);
     tt_value_free(&y);
     tt_value_free(&time);
     tt_unet_text_destroy(text);
     free(sample);
-    free(context);
+    free(states);
 }
 
 static float *run_case(tt_unet *unet, int i, size_t *n_out)
