@@ -38,8 +38,11 @@ static tt_status survey_sweep(tt_run_options *o, const tt_launch *launch, tt_des
     if (o->step)
         return tt_fail(err, TT_ERR_INVALID, "%s is a sweep of %zu cells: say which, --cell %s", o->spec,
                        o->sweep->n, o->sweep->names[0]);
-    tt_sweep_job job = {
-        o->sweep, *launch, describer, {tt_describe_plugin, describer, tt_describe_program}, dir};
+    tt_sweep_job job = {o->sweep,
+                        *launch,
+                        describer,
+                        {tt_describe_plugin, describer, tt_describe_program, tt_describe_best_backend},
+                        dir};
     return tt_sweep_plan(&job, &o->problems, failures, out, err);
 }
 

@@ -38,8 +38,11 @@ static void say_how_to_resume(const tt_run_options *o, const char *dir)
 static tt_status run_sweep(tt_run_options *o, const tt_launch *launch, tt_describer *describer,
                            const char *dir, size_t *failures, tt_buf *table, tt_error *err)
 {
-    tt_sweep_job job = {
-        o->sweep, *launch, describer, {tt_describe_plugin, describer, tt_describe_program}, dir};
+    tt_sweep_job job = {o->sweep,
+                        *launch,
+                        describer,
+                        {tt_describe_plugin, describer, tt_describe_program, tt_describe_best_backend},
+                        dir};
     tt_status s = tt_sweep_run(&job, &o->problems, failures, err);
     return s ? s : tt_sweep_table(dir, table, err);
 }

@@ -14,7 +14,7 @@ static const char help[] = "usage: telltale validate SPEC [key=value ...] [--plu
 static tt_status validate_sweep(tt_run_options *o, const tt_launch *launch, tt_describer *describer,
                                 tt_buf *out, tt_error *err)
 {
-    tt_plugin_source source = {tt_describe_plugin, describer, tt_describe_program};
+    tt_plugin_source source = {tt_describe_plugin, describer, tt_describe_program, tt_describe_best_backend};
     tt_planner *planner = tt_planner_create(launch);
     if (!planner) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
     tt_status s = tt_sweep_check(o->sweep, &source, planner, &o->problems, err);

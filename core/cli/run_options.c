@@ -114,7 +114,7 @@ static tt_status load_cell(tt_run_options *o, const tt_plugin_source *source, co
 
 tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err)
 {
-    tt_plugin_source source = {tt_describe_plugin, describer, tt_describe_program};
+    tt_plugin_source source = {tt_describe_plugin, describer, tt_describe_program, tt_describe_best_backend};
     tt_spec_request request = {o->spec, o->overrides, o->n_overrides};
     tt_problems_free(&o->problems);
     if (o->cell) return load_cell(o, &source, &request, spec, err);

@@ -37,9 +37,7 @@ bool tt_measure_host_request(const tt_spec *spec, const tt_spec_model *model, co
     bool good = tt_params_canonical(model->plugin.params, 0, false, &params);
     tt_put_text(request, model->plugin.info->name);
     tt_put_text(request, params.data);
-    tt_put_text(request, spec->backend.info->name);
-    tt_put_i32(request, spec->threads);
-    tt_put_i32(request, spec->device_index);
+    tt_put_device(request, spec->backend.info->name, &spec->device);
     tt_put_u64(request, spec->seed);
     tt_put_u8(request, universe->apply_orientation);
     tt_buf_free(&params);

@@ -59,7 +59,7 @@ static tt_status send_open(const tt_spec *spec, size_t attack, tt_child *worker,
     tt_put_text(&request, a->plugin.info->name);
     tt_put_text(&request, params.data);
     tt_put_u64(&request, spec->seed);
-    tt_put_i32(&request, spec->threads);
+    tt_put_i32(&request, spec->device.threads);
     tt_buf_free(&params);
     tt_reply reply;
     tt_status s = tt_child_call(worker, TT_MSG_WORKER_OPEN, &request, -1, &reply, err);

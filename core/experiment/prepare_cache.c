@@ -143,13 +143,14 @@ tt_status tt_cached_environment(tt_prepare_cache *c, const tt_spec *spec, const 
 {
     tt_buf key = {0};
     const char *backend = spec->backend.info->name;
-    bool good = tt_buf_printf(&key, "backend %s %d %d", backend, spec->threads, spec->device_index);
+    bool good = tt_buf_printf(&key, "backend %s %d %d %u", backend, spec->device.threads, spec->device.index,
+                              spec->device.flags);
     answer *known = good ? tt_string_map_get(&c->answers, key.data) : NULL;
     tt_status s = good ? TT_OK : no_memory(err);
     if (good && !known) {
         const char *found = NULL;
         tt_error why = {0};
-        s = tt_describe_backend(c->describer, backend, spec->threads, spec->device_index, &found, &why);
+        s = tt_describe_backend(c->describer, backend, &spec->device, &found, &why);
         c->counts.environments++;
         if (!is_answer(s))
             tt_fail(err, s, "%s", why.message);

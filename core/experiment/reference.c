@@ -90,6 +90,8 @@ static const char *own_type(tt_spec_key_type type)
         return "map of keys to lists, or to maps of names to values";
     case TT_KEY_CONTROLS:
         return "`on`, `off`, or a map";
+    case TT_KEY_DEVICE:
+        return "`cpu`, `cuda`, `cuda:1`, `auto`, or a map";
     default:
         return "map";
     }

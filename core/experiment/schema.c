@@ -101,6 +101,14 @@ static tt_node *plugin_name(maker *m, tt_plugin_kind kind)
     return map;
 }
 
+/* Other machines have other backends, and one name may have several devices. */
+static tt_node *backend_name(maker *m)
+{
+    tt_node *numbered = typed(m, "string");
+    set_text(m, numbered, "pattern", "^(auto|[a-z0-9_]+:[0-9]+)$");
+    return any_of(m, plugin_name(m, TT_KIND_BACKEND), numbered, NULL);
+}
+
 static tt_node *number(maker *m, bool integer, double min, double max)
 {
     tt_node *map = typed(m, integer ? "integer" : "number");
@@ -191,7 +199,7 @@ static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
     case TT_KEY_ACCESS:
         return any_of(m, choice(m, row->choices), list_of(m, choice(m, row->choices)), NULL);
     case TT_KEY_PLUGIN:
-        return plugin_name(m, kind);
+        return kind == TT_KIND_BACKEND ? backend_name(m) : plugin_name(m, kind);
     case TT_KEY_PATH: {
         tt_node *map = typed(m, "string");
         set_number(m, map, "minLength", 1);
@@ -203,6 +211,8 @@ static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
         return typed(m, "string");
     case TT_KEY_CONTROLS:
         return any_of(m, choice(m, "on|off"), typed(m, "boolean"), reference_to(m, row->key, ""));
+    case TT_KEY_DEVICE:
+        return any_of(m, typed(m, "string"), reference_to(m, row->key, ""), NULL);
     case TT_KEY_AXES:
         return axes(m);
     case TT_KEY_VALUES:

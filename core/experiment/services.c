@@ -24,9 +24,7 @@ static bool put_request(const tt_spec *spec, const tt_spec_service *service, con
     bool good = tt_params_canonical(service->plugin.params, 0, false, &params);
     tt_put_text(request, service->plugin.info->name);
     tt_put_text(request, params.data);
-    tt_put_text(request, spec->backend.info->name);
-    tt_put_i32(request, spec->threads);
-    tt_put_i32(request, spec->device_index);
+    tt_put_device(request, spec->backend.info->name, &spec->device);
     tt_put_text(request, maps_dir);
     tt_buf_free(&params);
     return good && !request->failed;

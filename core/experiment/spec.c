@@ -195,37 +195,7 @@ static tt_status read_attacks(const tt_spec_reader *r)
     return s ? s : tt_spec_resolve(r, r->resolved, "attacks", section);
 }
 
-/* ---- device, limits, numbers at the top ---- */
-
-static tt_status read_device(const tt_spec_reader *r)
-{
-    tt_spec *spec = r->spec;
-    tt_node *made = tt_made_map(spec->arena);
-    tt_spec_map map;
-    int64_t threads = 0, index = 0;
-    tt_status s = tt_spec_map_open(r, r->root, "device", "device", &tt_spec_table_device, &map);
-    if (!s) s = tt_spec_integer(&map, "threads", &threads);
-    if (!s) s = tt_spec_integer(&map, "index", &index);
-    if (s) return s;
-    const tt_node *node = map.node ? tt_node_get(map.node, "backend") : NULL;
-    if (node && node->kind != TT_NODE_STRING)
-        return tt_node_fail(node, r->err, "device.backend must be the name of a backend, e.g. cpu");
-    const char *name = node ? node->text : tt_spec_key_of(&tt_spec_table_device, "backend")->default_value;
-    tt_error why = {0};
-    s = r->source->find(r->source->user, TT_KIND_BACKEND, name, &spec->backend.info, &why);
-    if (s) {
-        tt_node_fail(node ? node : r->root, r->err, "device.backend: %s", why.message);
-        if (r->err) r->err->code = s;
-        return s;
-    }
-    spec->backend.node = node;
-    spec->threads = (int)threads;
-    spec->device_index = (int)index;
-    s = tt_spec_resolve(r, made, "backend", tt_made_text(spec->arena, name));
-    if (!s) s = tt_spec_resolve(r, made, "threads", tt_made_integer(spec->arena, threads));
-    if (!s) s = tt_spec_resolve(r, made, "index", tt_made_integer(spec->arena, index));
-    return s ? s : tt_spec_resolve(r, r->resolved, "device", made);
-}
+/* ---- limits, numbers at the top ---- */
 
 static tt_status read_limits(const tt_spec_reader *r)
 {
@@ -312,7 +282,7 @@ static tt_status read_all(const tt_spec_reader *r)
     if (!s) s = tt_spec_note(r, tt_spec_read_services(r));
     if (!s) s = tt_spec_note(r, read_threat_model(r));
     if (!s) s = tt_spec_note(r, read_attacks(r));
-    if (!s) s = tt_spec_note(r, read_device(r));
+    if (!s) s = tt_spec_note(r, tt_spec_read_device(r));
     if (!s) s = tt_spec_note(r, read_limits(r));
     if (!s) s = tt_spec_note(r, read_budgets(r));
     if (!s) s = tt_spec_note(r, tt_spec_read_report(r));

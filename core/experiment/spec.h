@@ -18,6 +18,8 @@ typedef struct tt_plugin_source {
     /* what a program says of itself; NULL: this source runs none */
     tt_status (*find_program)(void *user, const tt_program *program, const tt_plugin_info **info,
                               tt_error *err);
+    /* what `device: auto` means; NULL: cpu */
+    tt_status (*best_backend)(void *user, const char **name, tt_error *err);
 } tt_plugin_source;
 
 typedef struct tt_spec_plugin { /* a plugin with its parameters */
@@ -129,8 +131,7 @@ typedef struct tt_spec {
     uint32_t near_duplicates; /* bits of 256 within which images of two sets look alike; 0: not searched */
     bool controls_off;        /* asked for */
     tt_spec_plugin backend;   /* device.backend, default cpu */
-    int threads;              /* device.threads; 0 (default): all processors */
-    int device_index;         /* device.index, default 0 */
+    tt_device_options device; /* device.threads (0, the default: all processors), index, tf32 */
     uint32_t batch;           /* samples measured together and journalled as one record; default 16 */
     double time_limit_s;      /* for one answer of a plugin (limits.answer_s); 0 (default): none */
     int64_t memory_limit_mib; /* resident memory of each child (limits.memory_mib); 0 (default): none */

@@ -120,6 +120,9 @@ tt_status tt_spec_read_price(const tt_spec_reader *r, const tt_node *model, cons
 /* spec_report.c */
 tt_status tt_spec_read_report(const tt_spec_reader *r);
 
+/* spec_device.c */
+tt_status tt_spec_read_device(const tt_spec_reader *r);
+
 /* spec_published.c */
 tt_status tt_spec_read_published(const tt_spec_reader *r);
 

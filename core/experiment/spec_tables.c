@@ -118,10 +118,14 @@ static const tt_spec_key attack[] = {
 TABLE(tt_spec_table_attack, attack);
 
 static const tt_spec_key device[] = {
-    {"backend", TT_KEY_PLUGIN, "cpu", 0, 0, NULL, false, "what computes; `telltale ls backend`"},
+    {"backend", TT_KEY_PLUGIN, "cpu", 0, 0, NULL, false,
+     "what computes (`telltale ls backends`), or auto: the first that can be used here, accelerators before "
+     "processors; resolved specs name it"},
     {"threads", TT_KEY_INT, "0", 0, 1024, NULL, false,
      "of model hosts and of fitting; 0: all processors. Results are the same bytes for the same number"},
     {"index", TT_KEY_INT, "0", 0, 255, NULL, false, "which accelerator"},
+    {"tf32", TT_KEY_BOOL, "false", 0, 0, NULL, false,
+     "f32 products may be computed in TF32, with 10 bits of mantissa, where the accelerator has it"},
 };
 TABLE(tt_spec_table_device, device);
 

@@ -269,6 +269,46 @@ static tt_status apply_mlp(tt_clip_text *c, const clip_layer *layer, tt_value *h
     return status;
 }
 
+static tt_status encode(tt_clip_text *c, int n, const int32_t *ids, int clip_skip, float *states,
+                        tt_error *err)
+{
+    tt_value h = {0}, y = {0};
+    tt_status status = embed(c, n, ids, &h, err);
+    for (int i = 0; i < c->config.layers - clip_skip && !status; i++) {
+        status = apply_attention(c, &c->layers[i], &h, err);
+        if (!status) status = apply_mlp(c, &c->layers[i], &h, err);
+    }
+    if (!status) status = tt_value_norm(c->device, &c->final, &h.t, &y, err);
+    if (!status) status = tt_tensor_download_f32(c->device, &y.t, states, err);
+    tt_value_free(&h);
+    tt_value_free(&y);
+    return status;
+}
+
+/* Where a row's bits depend on how many are computed together, it is always so many: the last text fills up.
+ */
+#define TEXTS_AT_ONCE 8
+
+static tt_status encode_padded(tt_clip_text *c, int n, const int32_t *ids, int clip_skip, float *states,
+                               tt_error *err)
+{
+    size_t tokens = (size_t)c->config.tokens, size = tokens * (size_t)c->config.hidden;
+    int32_t *padded = tt_alloc_array(TEXTS_AT_ONCE * tokens, sizeof *padded);
+    float *all = tt_alloc_array(TEXTS_AT_ONCE * size, sizeof *all);
+    tt_status status = padded && all ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "text encoder: out of memory");
+    for (int at = 0; at < n && !status; at += TEXTS_AT_ONCE) {
+        int m = n - at < TEXTS_AT_ONCE ? n - at : TEXTS_AT_ONCE;
+        for (int i = 0; i < TEXTS_AT_ONCE; i++)
+            memcpy(padded + (size_t)i * tokens, ids + (size_t)(at + (i < m ? i : m - 1)) * tokens,
+                   tokens * sizeof *ids);
+        status = encode(c, TEXTS_AT_ONCE, padded, clip_skip, all, err);
+        if (!status) memcpy(states + (size_t)at * size, all, (size_t)m * size * sizeof *all);
+    }
+    tt_free(padded);
+    tt_free(all);
+    return status;
+}
+
 tt_status tt_clip_text_forward(tt_clip_text *c, int n, const int32_t *ids, int clip_skip, float *states,
                                tt_error *err)
 {
@@ -283,15 +323,7 @@ tt_status tt_clip_text_forward(tt_clip_text *c, int n, const int32_t *ids, int c
                 "text encoder: token id %d is outside its vocabulary of %d: the tokenizer belongs to "
                 "another model",
                 (int)ids[i], c->config.vocabulary);
-    tt_value h = {0}, y = {0};
-    tt_status status = embed(c, n, ids, &h, err);
-    for (int i = 0; i < c->config.layers - clip_skip && !status; i++) {
-        status = apply_attention(c, &c->layers[i], &h, err);
-        if (!status) status = apply_mlp(c, &c->layers[i], &h, err);
-    }
-    if (!status) status = tt_value_norm(c->device, &c->final, &h.t, &y, err);
-    if (!status) status = tt_tensor_download_f32(c->device, &y.t, states, err);
-    tt_value_free(&h);
-    tt_value_free(&y);
-    return status;
+    bool of_batch = tt_device_backend(c->device)->traits & TT_BACKEND_BATCH_IN_BITS;
+    return of_batch ? encode_padded(c, n, ids, clip_skip, states, err)
+                    : encode(c, n, ids, clip_skip, states, err);
 }

@@ -1,14 +1,17 @@
 /* Encoding and decoding (specs/models-sd15.md 2.2). */
 #include "base/mem.h"
 #include "models/vae_internal.h"
+#include "telltale/backend.h"
 
 /* A decoder's widest activation is hundreds of times the image, so a batch goes through in groups of about
- * one 512x512 image's pixels. Batch invariance makes the grouping invisible. */
+ * one 512x512 image's pixels. Batch invariance makes the grouping invisible; where a device has none, each
+ * image goes alone. */
 #define PIXELS_AT_ONCE ((int64_t)512 * 512)
 
-static int group_size(int n, int64_t pixels)
+static int group_size(const tt_device *device, int n, int64_t pixels)
 {
-    int64_t group = PIXELS_AT_ONCE / pixels;
+    bool of_batch = tt_device_backend(device)->traits & TT_BACKEND_BATCH_IN_BITS;
+    int64_t group = of_batch ? 1 : PIXELS_AT_ONCE / pixels;
     return group < 1 ? 1 : group > n ? n : (int)group;
 }
 
@@ -134,7 +137,7 @@ tt_status tt_vae_encode(tt_vae *vae, int n, int height, int width, const float *
         return tt_fail(err, TT_ERR_INVALID, "VAE: %d images of %dx%d: at least one of at least %dx%d", n,
                        width, height, factor, factor);
     size_t image = (size_t)c->in_channels * (size_t)height * (size_t)width;
-    int group = group_size(n, (int64_t)height * width);
+    int group = group_size(vae->device, n, (int64_t)height * width);
     float *moments = NULL;
     tt_status status = TT_OK;
     for (int i = 0; i < n && !status; i += group) {
@@ -193,7 +196,7 @@ tt_status tt_vae_decode(tt_vae *vae, int n, int latent_height, int latent_width,
     size_t pixels = (size_t)latent_height * (size_t)latent_width;
     size_t latent = (size_t)c->latent_channels * pixels,
            image = (size_t)c->out_channels * pixels * factor * factor;
-    int group = group_size(n, (int64_t)(pixels * factor * factor));
+    int group = group_size(vae->device, n, (int64_t)(pixels * factor * factor));
     tt_status status = TT_OK;
     for (int i = 0; i < n && !status; i += group) {
         int m = n - i < group ? n - i : group;

@@ -204,19 +204,35 @@ tt_status tt_describe_program(void *describer, const tt_program *program, const 
     return TT_OK;
 }
 
-tt_status tt_describe_backend(tt_describer *d, const char *backend, int threads, int device_index,
-                              const char **text, tt_error *err)
+static tt_status ask_backend(tt_describer *d, const char *backend, const tt_device_options *options,
+                             const char **name, const char **text, tt_error *err)
 {
     tt_buf request = {0};
-    tt_put_text(&request, backend);
-    tt_put_i32(&request, threads);
-    tt_put_i32(&request, device_index);
+    tt_put_device(&request, backend, options);
     tt_reply reply;
     tt_status s = ask(d, TT_MSG_WORKER_ENVIRONMENT, &request, &reply, err);
     if (s) return s;
-    *text = keep_text(d->arena, &reply.in);
+    *name = keep_text(d->arena, &reply.in);
+    const char *described = tt_get_text(&reply.in);
+    bool of_batch = tt_get_u32(&reply.in) & TT_BACKEND_BATCH_IN_BITS;
+    *text = described ? tt_arena_printf(d->arena, "%s%s", described, of_batch ? TT_ENVIRONMENT_OF_BATCH : "")
+                      : NULL;
     s = tt_reply_end(&reply, err);
-    return !s && !*text ? tt_fail(err, TT_ERR_MEMORY, "out of memory for a description") : s;
+    return !s && (!*name || !*text) ? tt_fail(err, TT_ERR_MEMORY, "out of memory for a description") : s;
+}
+
+tt_status tt_describe_backend(tt_describer *d, const char *backend, const tt_device_options *options,
+                              const char **text, tt_error *err)
+{
+    const char *name;
+    return ask_backend(d, backend, options, &name, text, err);
+}
+
+tt_status tt_describe_best_backend(void *describer, const char **name, tt_error *err)
+{
+    const tt_device_options options = {.size = sizeof options};
+    const char *text;
+    return ask_backend(describer, "auto", &options, name, &text, err);
 }
 
 tt_status tt_describe_target(tt_describer *d, tt_plugin_kind kind, const char *target, const char *params,

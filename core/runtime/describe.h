@@ -20,10 +20,15 @@ TT_API tt_status tt_describe_plugin(void *describer, tt_plugin_kind kind, const 
  * content: a file that changes is asked anew. (The signature of tt_plugin_source.find_program.) */
 TT_API tt_status tt_describe_program(void *describer, const tt_program *program, const tt_plugin_info **info,
                                      tt_error *err);
-/* What the results of a backend on this machine depend on: libraries with versions, instruction set, threads.
- * *text lives as long as the describer. */
-TT_API tt_status tt_describe_backend(tt_describer *d, const char *backend, int threads, int device_index,
+/* What the results of a backend on this machine depend on: libraries with versions, instruction set, threads;
+ * where rows' bits depend on the size of the batch (TT_BACKEND_BATCH_IN_BITS) it ends in
+ * TT_ENVIRONMENT_OF_BATCH. *text lives as long as the describer. */
+TT_API tt_status tt_describe_backend(tt_describer *d, const char *backend, const tt_device_options *options,
                                      const char **text, tt_error *err);
+#define TT_ENVIRONMENT_OF_BATCH "; bits depend on the batch"
+/* The backend that `device: auto` means here: the first usable one, accelerators before processors. (The
+ * signature of tt_plugin_source.best_backend.) */
+TT_API tt_status tt_describe_best_backend(void *describer, const char **name, tt_error *err);
 /* The digest of a target's weights and configs, or of a service's (kind), lower-case hex; params: canonical
  * JSON. */
 TT_API tt_status tt_describe_target(tt_describer *d, tt_plugin_kind kind, const char *target,

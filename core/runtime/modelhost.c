@@ -100,8 +100,9 @@ tt_status tt_modelhost_parse_params(tt_modelhost *h, const tt_plugin_info *info,
 
 static tt_status open_target(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err)
 {
-    const char *target = tt_get_text(in), *params = tt_get_text(in), *backend_name = tt_get_text(in);
-    tt_device_options options = {.size = sizeof options, .threads = tt_get_i32(in), .index = tt_get_i32(in)};
+    const char *target = tt_get_text(in), *params = tt_get_text(in);
+    tt_device_options options;
+    const char *backend_name = tt_get_device(in, &options);
     h->seed = tt_get_u64(in);
     h->apply_orientation = tt_get_u8(in);
     if (!tt_reader_done(in) || !target || !params || !backend_name)

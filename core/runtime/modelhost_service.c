@@ -31,8 +31,9 @@ static tt_status keep_maps(tt_modelhost *h, const char *dir, tt_error *err)
 
 tt_status tt_modelhost_open_service(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err)
 {
-    const char *name = tt_get_text(in), *params = tt_get_text(in), *backend_name = tt_get_text(in);
-    tt_device_options options = {.size = sizeof options, .threads = tt_get_i32(in), .index = tt_get_i32(in)};
+    const char *name = tt_get_text(in), *params = tt_get_text(in);
+    tt_device_options options;
+    const char *backend_name = tt_get_device(in, &options);
     const char *maps_dir = tt_get_text(in);
     (void)out;
     if (!tt_reader_done(in) || !name || !params || !backend_name)

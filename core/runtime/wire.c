@@ -143,3 +143,21 @@ bool tt_reader_done(const tt_reader *in)
 {
     return !in->failed && in->at == in->end;
 }
+
+void tt_put_device(tt_buf *out, const char *backend, const tt_device_options *options)
+{
+    tt_put_text(out, backend);
+    tt_put_i32(out, options->threads);
+    tt_put_i32(out, options->index);
+    tt_put_u32(out, options->flags);
+}
+
+const char *tt_get_device(tt_reader *in, tt_device_options *options)
+{
+    const char *backend = tt_get_text(in);
+    *options = (tt_device_options){.size = sizeof *options};
+    options->threads = tt_get_i32(in);
+    options->index = tt_get_i32(in);
+    options->flags = tt_get_u32(in);
+    return in->failed ? NULL : backend;
+}

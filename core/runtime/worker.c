@@ -388,23 +388,47 @@ static tt_status describe(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *er
     return s;
 }
 
+static const char *why_not(const tt_registered *backend)
+{
+    const tt_backend *table = backend->table;
+    return table->unavailable ? table->unavailable() : NULL;
+}
+
+/* The backend of that name; of auto: the first that can be used here, accelerators before processors. */
+static tt_status find_backend(tt_worker *w, const char *name, const tt_registered **found, tt_error *err)
+{
+    tt_status s = open_registry(w, err);
+    if (s) return s;
+    if (strcmp(name, "auto") != 0) return tt_registry_find(w->registry, TT_KIND_BACKEND, name, found, err);
+    for (size_t i = 0; i < tt_registry_count(w->registry); i++) {
+        *found = tt_registry_at(w->registry, i);
+        const tt_plugin_info *info = (*found)->info;
+        bool processor = strcmp(info->name, "cpu") == 0 || strcmp(info->name, "reference") == 0;
+        if (info->kind == TT_KIND_BACKEND && !processor && !why_not(*found)) return TT_OK;
+    }
+    if (!tt_registry_find(w->registry, TT_KIND_BACKEND, "cpu", found, NULL) && !why_not(*found)) return TT_OK;
+    return tt_registry_find(w->registry, TT_KIND_BACKEND, "reference", found, err);
+}
+
 static tt_status environment(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
 {
-    const char *name = tt_get_text(in);
-    tt_device_options options = {.size = sizeof options, .threads = tt_get_i32(in), .index = tt_get_i32(in)};
+    tt_device_options options;
+    const char *name = tt_get_device(in, &options);
     if (!tt_reader_done(in) || !name)
         return tt_fail(err, TT_ERR_FORMAT, "a malformed request for an environment");
     const tt_registered *found;
-    tt_status s = open_registry(w, err);
-    if (!s) s = tt_registry_find(w->registry, TT_KIND_BACKEND, name, &found, err);
+    tt_status s = find_backend(w, name, &found, err);
     if (s) return s;
+    const char *why = why_not(found);
+    if (why)
+        return tt_fail(err, TT_ERR_UNSUPPORTED, "backend %s cannot be used here: %s", found->info->name, why);
     const tt_backend *backend = found->table;
-    const char *why = backend->unavailable ? backend->unavailable() : NULL;
-    if (why) return tt_fail(err, TT_ERR_UNSUPPORTED, "backend %s cannot be used here: %s", name, why);
     void *self;
     s = backend->open(&options, &self, err);
     if (s) return s;
+    tt_put_text(out, found->info->name);
     tt_put_text(out, backend->describe(self));
+    tt_put_u32(out, backend->traits);
     backend->close(self);
     return TT_OK;
 }

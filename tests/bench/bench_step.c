@@ -129,9 +129,7 @@ static void open_toy(tt_child *host, const char *image)
     tt_buf b = {0};
     tt_put_text(&b, "toy");
     tt_put_text(&b, "{\"weight\": 0.25}");
-    tt_put_text(&b, "reference");
-    tt_put_i32(&b, 1);
-    tt_put_i32(&b, 0);
+    tt_put_device(&b, "reference", &(tt_device_options){.threads = 1});
     tt_put_u64(&b, 1);
     tt_put_u8(&b, false);
     tell(host, TT_MSG_HOST_OPEN, &b);

@@ -187,6 +187,14 @@ START_TEST(every_wrong_thing_is_refused_with_its_place_and_what_to_do)
         {"[450]", "soon", TT_ERR_INVALID, "attacks.loss.timesteps is soon"},
         {"device: {backend: reference}", "device: {backend: abacus}", TT_ERR_NOT_FOUND,
          "s.yaml:15:19: device.backend: "},
+        {"device: {backend: reference}", "device: abacus:1", TT_ERR_NOT_FOUND,
+         "s.yaml:15:9: device.backend: "},
+        {"device: {backend: reference}", "device: reference:x", TT_ERR_INVALID,
+         "s.yaml:15:9: device must be the name of a backend, e.g. cpu or cuda:1, or auto"},
+        {"device: {backend: reference}", "device: reference:256", TT_ERR_INVALID, "device must be the name"},
+        {"device: {backend: reference}", "device: {backend: \":1\"}", TT_ERR_INVALID,
+         "s.yaml:15:19: device.backend must be the name"},
+        {"device: {backend: reference}", "device: [cpu]", TT_ERR_INVALID, "device is a list: must be a map"},
         {"{plugin: toy}", "{plugin: toi}", TT_ERR_NOT_FOUND, "toy"},
         {"{plugin: toy}", "{}", TT_ERR_INVALID, "models.target.plugin is missing"},
         {"{plugin: toy}", "7", TT_ERR_INVALID, "models.target is a"},
@@ -236,6 +244,40 @@ START_TEST(every_wrong_thing_is_refused_with_its_place_and_what_to_do)
         tt_status s = load(with(cases[i].old, cases[i].new), NULL, 0, &spec);
         ck_assert_msg(s == cases[i].status && strstr(err.message, cases[i].message),
                       "case %zu (%s): status %d, message '%s'", i, cases[i].new, s, err.message);
+    }
+}
+END_TEST
+
+static tt_status best(void *user, const char **name, tt_error *error)
+{
+    (void)user, (void)error;
+    *name = "reference";
+    return TT_OK;
+}
+
+START_TEST(a_device_is_a_name_a_numbered_name_auto_or_a_map)
+{
+    static const struct {
+        const char *text, *name;
+        int index;
+        unsigned flags;
+    } cases[] = {
+        {"device: reference", "reference", 0, 0},
+        {"device: reference:3", "reference", 3, 0},
+        {"device: {backend: \"reference:2\", threads: 1, tf32: true}", "reference", 2, TT_DEVICE_TF32},
+        {"device: {backend: auto, index: 1}", "reference", 1, 0},
+        {"device: auto", "reference", 0, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tt_spec *spec;
+        source.best_backend = best;
+        tt_ok(load(with("device: {backend: reference}", cases[i].text), NULL, 0, &spec), &err);
+        source.best_backend = NULL;
+        ck_assert_str_eq(spec->backend.info->name, cases[i].name);
+        ck_assert_int_eq(spec->device.index, cases[i].index);
+        ck_assert_uint_eq(spec->device.flags, cases[i].flags);
+        ck_assert_msg(strstr(spec->resolved, "\"reference\"") != NULL, "%s", spec->resolved);
+        ck_assert_msg(strstr(spec->resolved, "\"auto\"") == NULL, "%s", spec->resolved);
+        tt_spec_free(spec);
     }
 }
 END_TEST
@@ -290,6 +332,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, the_resolved_spec_read_again_resolves_to_itself);
     tcase_add_test(tc, overrides_change_and_add_keys_and_are_named_in_errors);
     tcase_add_test(tc, every_wrong_thing_is_refused_with_its_place_and_what_to_do);
+    tcase_add_test(tc, a_device_is_a_name_a_numbered_name_auto_or_a_map);
     tcase_add_test(tc, a_shadow_without_known_images_calibrates_nothing);
     tcase_add_test(tc, hostile_and_broken_files_are_refused);
     suite_add_tcase(suite, tc);

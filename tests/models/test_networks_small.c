@@ -5,6 +5,7 @@
 #include "models/unet.h"
 #include "models/vae.h"
 #include "models/weights.h"
+#include "support/recorder.h"
 #include "support/test.h"
 
 #include <math.h>
@@ -155,6 +156,45 @@ START_TEST(the_clip_text_encoder_agrees_with_transformers)
 }
 END_TEST
 
+/* Where bits depend on the batch, batches of texts and images have one size whatever is asked for. */
+START_TEST(rows_are_computed_in_batches_of_one_size_where_bits_depend_on_it)
+{
+    enum { N = 11 };
+    const tt_node *c = tt_node_get(tt_node_get(golden, "clip"), "config");
+    tt_clip_text_config config;
+    tt_clip_text *plain, *fixed;
+    tt_device *d;
+    int32_t ids[N * 12];
+    float want[N * 12 * 32], got[N * 12 * 32];
+    tt_ok(tt_clip_text_config_parse(c, &config, &err), &err);
+    for (int i = 0; i < N * config.tokens; i++)
+        ids[i] = i % config.vocabulary;
+    tt_test_recorder_of_batch(true);
+    tt_ok(tt_device_open(tt_test_recorder(), NULL, &d, &err), &err);
+    tt_ok(tt_clip_text_create(device, &config, TT_F32, weights, &plain, &err), &err);
+    tt_ok(tt_clip_text_create(d, &config, TT_F32, weights, &fixed, &err), &err);
+    tt_ok(tt_clip_text_forward(plain, N, ids, 0, want, &err), &err);
+    tt_ok(tt_clip_text_forward(fixed, N, ids, 0, got, &err), &err);
+    ck_assert_mem_eq(want, got, sizeof want);
+    tt_ok(tt_clip_text_forward(fixed, 2, ids, 0, got, &err), &err);
+    ck_assert_int_eq(tt_test_recorder_counts().fewest, 8);
+    ck_assert_int_eq(tt_test_recorder_counts().most, 8);
+    tt_vae_config vae_config;
+    tt_vae *vae;
+    float mean[3 * 4 * 8 * 6], logvar[3 * 4 * 8 * 6];
+    tt_ok(tt_vae_config_parse(tt_node_get(tt_node_get(golden, "vae"), "config"), &vae_config, &err), &err);
+    tt_ok(tt_vae_create(d, &vae_config, TT_F32, weights, &vae, &err), &err);
+    tt_ok(tt_vae_encode(vae, 3, 32, 24, input("input.image", 3 * 3 * 32 * 24), mean, logvar, &err), &err);
+    ck_assert_int_eq(tt_test_recorder_counts().fewest, 1);
+    ck_assert_int_eq(tt_test_recorder_counts().most, 8);
+    tt_vae_destroy(vae);
+    tt_clip_text_destroy(plain);
+    tt_clip_text_destroy(fixed);
+    tt_device_close(d);
+    tt_test_recorder_of_batch(false);
+}
+END_TEST
+
 /* models-training 9.10, step 0, in f64: the loss of a fixed batch */
 START_TEST(the_training_check_s_first_loss_comes_out)
 {
@@ -215,6 +255,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, unets_of_several_shapes_agree_with_diffusers);
     tcase_add_test(tc, the_vae_agrees_with_diffusers_both_ways);
     tcase_add_test(tc, the_clip_text_encoder_agrees_with_transformers);
+    tcase_add_test(tc, rows_are_computed_in_batches_of_one_size_where_bits_depend_on_it);
     tcase_add_test(tc, the_training_check_s_first_loss_comes_out);
     tcase_add_test(tc, configs_of_other_networks_are_refused_by_the_key);
     suite_add_tcase(suite, tc);

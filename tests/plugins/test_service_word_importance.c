@@ -29,9 +29,7 @@ static tt_status open_keeping(const char *params, const char *maps_dir)
     tt_ok(tt_child_start(&launch, TT_CHILD_HOST, "service", &host, &err), &err);
     tt_put_text(&b, "word_importance");
     tt_put_text(&b, params);
-    tt_put_text(&b, tt_test_backend());
-    tt_put_i32(&b, 1);
-    tt_put_i32(&b, 0);
+    tt_put_device(&b, tt_test_backend(), &(tt_device_options){.threads = 1});
     tt_put_text(&b, maps_dir);
     tt_status s = tt_child_call(&host, TT_MSG_HOST_OPEN_SERVICE, &b, -1, &reply, &err);
     if (!s) tt_reply_free(&reply);

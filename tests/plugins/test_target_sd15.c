@@ -418,9 +418,7 @@ static void start_host(hosted *h, const char *dir, bool in_process)
     snprintf(json, sizeof json, "{\"path\": \"%s\", \"batch\": 4}", dir);
     tt_put_text(&b, "sd15");
     tt_put_text(&b, json);
-    tt_put_text(&b, "reference");
-    tt_put_i32(&b, 1);
-    tt_put_i32(&b, 0);
+    tt_put_device(&b, "reference", &(tt_device_options){.threads = 1});
     tt_put_u64(&b, SEED);
     tt_put_u8(&b, false);
     call(&h->host, TT_MSG_HOST_OPEN, &b);

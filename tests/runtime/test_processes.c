@@ -55,9 +55,7 @@ static void start_host(const tt_launch *l, tt_child *host)
     tt_buf b = {0};
     tt_put_text(&b, "toy");
     tt_put_text(&b, "{\"weight\": 0.25}");
-    tt_put_text(&b, "reference");
-    tt_put_i32(&b, 1);
-    tt_put_i32(&b, 0);
+    tt_put_device(&b, "reference", &(tt_device_options){.threads = 1});
     tt_put_u64(&b, SEED);
     tt_put_u8(&b, false);
     call(host, TT_MSG_HOST_OPEN, &b);

@@ -117,9 +117,7 @@ void golden_start_host(const tt_launch *l, const golden *g, const char *role, co
     tt_ok(tt_child_start(l, TT_CHILD_HOST, role, host, &err), &err);
     tt_put_text(&b, "sd15");
     tt_put_text(&b, params);
-    tt_put_text(&b, backend);
-    tt_put_i32(&b, 1);
-    tt_put_i32(&b, 0);
+    tt_put_device(&b, backend, &(tt_device_options){.threads = 1});
     tt_put_u64(&b, g->seed);
     tt_put_u8(&b, false);
     call(host, TT_MSG_HOST_OPEN, &b);

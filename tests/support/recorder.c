@@ -30,6 +30,7 @@ typedef struct device {
 
 static tt_recorder_counts counts;
 static int fail_nth;
+static bool of_batch;
 
 static const tt_backend *inner(void)
 {
@@ -152,6 +153,9 @@ static tt_status run(void *self, const tt_op *op, tt_error *err)
     device *d = self;
     if (!d->open) {
         counts.ran++;
+        int64_t rows = op->in[0]->rank >= 3 ? op->in[0]->shape[0] : 0;
+        if (rows && (rows < counts.fewest || !counts.fewest)) counts.fewest = rows;
+        if (rows > counts.most) counts.most = rows;
         return inner()->run(d->inner, op, err);
     }
     noted *n = note(d);
@@ -256,6 +260,7 @@ const tt_backend *tt_test_recorder(void)
         .pack = pack,
         .unpack = unpack,
         .run = run,
+        .traits = of_batch ? TT_BACKEND_BATCH_IN_BITS : 0,
         .copy = copy,
         .record_begin = record_begin,
         .record_end = record_end,
@@ -268,6 +273,11 @@ const tt_backend *tt_test_recorder(void)
 tt_recorder_counts tt_test_recorder_counts(void)
 {
     return counts;
+}
+
+void tt_test_recorder_of_batch(bool yes)
+{
+    of_batch = yes;
 }
 
 void tt_test_recorder_fail_allocation(int nth)

@@ -13,8 +13,12 @@ typedef struct tt_recorder_counts {
     int recordings, replays; /* made, run */
     int freed;               /* recordings */
     int ran;                 /* operations run apart from replays */
+    int64_t fewest, most;    /* rows: the first dimension of their inputs of three and more */
 } tt_recorder_counts;
 tt_recorder_counts tt_test_recorder_counts(void);
+
+/* Says of itself that bits depend on the batch. */
+void tt_test_recorder_of_batch(bool yes);
 
 /* The nth allocation from now on and all later ones fail (0: none). */
 void tt_test_recorder_fail_allocation(int nth);
