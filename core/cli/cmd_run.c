@@ -47,8 +47,24 @@ static tt_status run_sweep(tt_run_options *o, const tt_launch *launch, tt_descri
     return s ? s : tt_sweep_table(dir, table, err);
 }
 
-static tt_status run_one(tt_run_options *o, const tt_launch *options, tt_describer *describer,
-                         const char *dir, size_t *failures, tt_buf *table, tt_error *err)
+/* The override that says the batch which fits into the device's memory, where the run failed for lack of it.
+ */
+static bool fit_batch(tt_run_options *o, const tt_conductor *conductor)
+{
+    const char *role;
+    uint32_t batch;
+    if (o->n_overrides == TT_MAX_OVERRIDES || !tt_conductor_smaller_batch(conductor, &role, &batch))
+        return false;
+    int n = snprintf(o->batches[o->n_batches], sizeof *o->batches, "models.%s.batch=%u", role, batch);
+    if (n < 0 || (size_t)n >= sizeof *o->batches) return false;
+    tt_log(TT_LOG_WARNING, "the device's memory is too small: starting again with %s, which keys name",
+           o->batches[o->n_batches]);
+    o->overrides[o->n_overrides++] = o->batches[o->n_batches++];
+    return true;
+}
+
+static tt_status run_once(tt_run_options *o, const tt_launch *options, tt_describer *describer,
+                          const char *dir, size_t *failures, tt_buf *table, bool *again, tt_error *err)
 {
     tt_launch launch = *options;
     tt_spec *spec = NULL;
@@ -63,10 +79,22 @@ static tt_status run_one(tt_run_options *o, const tt_launch *options, tt_describ
         s = tt_conductor_create(spec, &launch, describer, dir, &conductor, err);
     }
     if (!s) s = tt_conductor_run(conductor, failures, err);
-    if (!s && !tt_results_table(tt_conductor_results(conductor), tt_conductor_info(conductor), table))
+    *again = !s && o->n_batches < TT_MAX_BATCHES && fit_batch(o, conductor);
+    if (!s && !*again &&
+        !tt_results_table(tt_conductor_results(conductor), tt_conductor_info(conductor), table))
         s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the table");
     tt_conductor_destroy(conductor);
     tt_spec_free(spec);
+    return s;
+}
+
+static tt_status run_one(tt_run_options *o, const tt_launch *options, tt_describer *describer,
+                         const char *dir, size_t *failures, tt_buf *table, tt_error *err)
+{
+    bool again = true;
+    tt_status s = TT_OK;
+    while (!s && again)
+        s = run_once(o, options, describer, dir, failures, table, &again, err);
     return s;
 }
 

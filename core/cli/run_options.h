@@ -7,6 +7,7 @@
 #include "runtime/describe.h"
 
 #define TT_MAX_OVERRIDES 256
+#define TT_MAX_BATCHES   16
 
 typedef struct tt_run_options {
     const char *spec, *out;
@@ -15,6 +16,8 @@ typedef struct tt_run_options {
     tt_sweep *sweep;  /* of the spec that was opened; NULL: it is none */
     const char *overrides[TT_MAX_OVERRIDES];
     size_t n_overrides;
+    char batches[TT_MAX_BATCHES][96]; /* overrides of our own: batches that fit into the device's memory */
+    size_t n_batches;
     tt_plugin_dirs dirs;
     bool in_process, quiet, help;
     unsigned jobs;        /* --jobs; 0: one */

@@ -31,6 +31,9 @@ TT_API void tt_conductor_destroy(tt_conductor *c); /* NULL is fine */
  * the same call goes on from there. Steps that failed are in the results and counted in *failures; TT_OK all
  * the same. */
 TT_API tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err);
+/* Did a step of the run fail because a model's batch, which its spec leaves to us (batch: 0), was too large
+ * for the device's memory? Then the model's role, and how many predictions at once fit. */
+TT_API bool tt_conductor_smaller_batch(const tt_conductor *c, const char **role, uint32_t *batch);
 /* Of a run that was executed; live as long as the run. */
 TT_API const tt_results *tt_conductor_results(const tt_conductor *c);
 TT_API const tt_run_info *tt_conductor_info(const tt_conductor *c);

@@ -99,7 +99,9 @@ static tt_status ask_rows(tt_measure_session *x, tt_measure_active *a, size_t fi
     return s;
 }
 
-static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum, tt_error *err)
+/* fitting: of predictions that were too many for the device's memory, how many would not be; 0: none were */
+static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum, uint32_t *fitting,
+                            tt_error *err)
 {
     tt_buf b = {0};
     tt_put_u32(&b, connection);
@@ -108,6 +110,7 @@ static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum,
     tt_buf_free(&b);
     if (s) return s;
     tt_meters m = tt_get_meters(&reply.in);
+    *fitting = reply.in.at < reply.in.end ? tt_get_u32(&reply.in) : 0; /* services say nothing of it */
     s = tt_reply_end(&reply, err);
     if (!s) tt_meters_add(sum, &m);
     return s;
@@ -115,12 +118,19 @@ static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum,
 
 static tt_status read_meters(tt_measure_session *x, tt_measure_active *a, tt_meters *sum, tt_error *err)
 {
+    tt_measure_step *step = a->step;
+    uint32_t fitting;
     *sum = (tt_meters){0};
     tt_status s = TT_OK;
-    for (uint32_t i = 0; i < a->step->plan->n_roles && !s; i++)
-        s = read_meter(&x->hosts.list[a->hosts[i]]->child, a->connections[i], sum, err);
-    for (uint32_t i = 0; i < a->step->plan->n_services && !s; i++)
-        s = read_meter(a->services[i], a->service_connections[i], sum, err);
+    for (uint32_t i = 0; i < step->plan->n_roles && !s; i++) {
+        s = read_meter(&x->hosts.list[a->hosts[i]]->child, a->connections[i], sum, &fitting, err);
+        const tt_spec_model *model = tt_plan_role(step->spec, step->model, step->plan->roles[i].role);
+        if (s || !fitting || !model) continue;
+        step->fitting_batch = fitting;
+        step->fitting_model = (size_t)(model - step->spec->models);
+    }
+    for (uint32_t i = 0; i < step->plan->n_services && !s; i++)
+        s = read_meter(a->services[i], a->service_connections[i], sum, &fitting, err);
     return s;
 }
 

@@ -30,6 +30,10 @@ typedef struct tt_measure_step {
     tt_meters meters;
     double seconds;
     tt_error failure; /* code TT_OK: none */
+    /* Where it failed for lack of a device's memory: the model's index, and how many predictions at once fit
+     * (0: that is not why). */
+    size_t fitting_model;
+    uint32_t fitting_batch;
 } tt_measure_step;
 
 /* Digests of models by role index, hex, and the numeric environment, for the key. */

@@ -116,6 +116,7 @@ static tt_status open_target(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_err
     if (!s) s = tt_modelhost_parse_params(h, plugin->info, params, err);
     if (s) return s;
     h->target_plugin = plugin->table;
+    h->of_batch = ((const tt_backend *)backend->table)->traits & TT_BACKEND_BATCH_IN_BITS;
     s = describe_backend(h, backend->table, &options, err);
     tt_target_context context = {sizeof context, backend->table, options};
     if (!s) s = h->target_plugin->open(h->params, &context, &h->target, err);
@@ -194,6 +195,7 @@ static tt_status read_meter(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_erro
     tt_modelhost_connection *c = tt_modelhost_connection_at(h, tt_get_u32(in));
     if (!tt_reader_done(in) || !c) return tt_fail(err, TT_ERR_FORMAT, "no such connection");
     tt_put_meters(out, &c->meters);
+    tt_put_u32(out, h->fitting_batch);
     c->meters = (tt_meters){0};
     return TT_OK;
 }

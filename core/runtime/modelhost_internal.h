@@ -61,6 +61,9 @@ struct tt_modelhost {
     void *target;
     tt_model_info info;
     char *backend_description;
+    bool of_batch;          /* bits depend on the batch: it must stay what it was said to be */
+    uint32_t fitting_batch; /* after predictions that were too many for the device's memory: how many are not;
+                               0: that did not happen, or not even one fits */
     uint64_t seed;
     bool apply_orientation, images_only;
     bool budgeted;

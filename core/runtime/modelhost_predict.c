@@ -1,5 +1,6 @@
 /* predict: noise predictions in fixed-size padded batches, equal ones of a batch computed once, losses in
  * double. */
+#include "base/log.h"
 #include "runtime/modelhost_internal.h"
 
 #include <math.h>
@@ -152,6 +153,46 @@ static tt_status compute_chunk(tt_modelhost *h, request *const *jobs, uint32_t n
     return s;
 }
 
+/* Does so large a batch fit? Its results are thrown away. */
+static bool fits(tt_modelhost *h, const request *r, uint32_t batch, scratch *w)
+{
+    tt_error ignored = {0};
+    size_t size = tt_modelhost_latent_size(h);
+    for (uint32_t i = 0; i < batch; i++) {
+        form_input(h, r, w->inputs + i * size, w->noise + i * size, size);
+        w->timesteps[i] = r->timestep;
+        w->conditions[i] = r->condition->condition;
+    }
+    return !(w->maps ? h->target_plugin->attend(h->target, batch, w->inputs, w->timesteps, w->conditions,
+                                                w->eps, w->maps, &ignored)
+                     : h->target_plugin->predict(h->target, batch, w->inputs, w->timesteps, w->conditions,
+                                                 w->eps, &ignored));
+}
+
+/* The device has no memory for `batch` predictions at once. Where bits do not depend on it, the host goes on
+ * with fewer; elsewhere the step fails, for its key says the batch. */
+static tt_status take_fewer(tt_modelhost *h, const request *r, uint32_t *batch, scratch *w, tt_error *err)
+{
+    uint32_t fewer = *batch / 2;
+    while (fewer && !fits(h, r, fewer, w))
+        fewer /= 2;
+    if (!fewer) {
+        tt_fail_in(err, "not even one prediction at a time fits into the device's memory");
+        return TT_ERR_UNSUPPORTED;
+    }
+    if (h->of_batch) {
+        h->fitting_batch = fewer;
+        return tt_fail(err, TT_ERR_UNSUPPORTED,
+                       "the device has too little memory for %u predictions at once; %u fit: set the model's "
+                       "batch to %u",
+                       *batch, fewer, fewer);
+    }
+    tt_log(TT_LOG_WARNING, "the device has too little memory for %u predictions at once: going on with %u",
+           *batch, fewer);
+    h->info.batch = *batch = fewer;
+    return TT_OK;
+}
+
 static tt_status compute(tt_modelhost *h, request *const *jobs, uint32_t n, bool attend, tt_error *err)
 {
     if (n == 0) return TT_OK;
@@ -170,8 +211,14 @@ static tt_status compute(tt_modelhost *h, request *const *jobs, uint32_t n, bool
     tt_status s = w.inputs && w.noise && w.eps && w.timesteps && w.conditions && (w.maps || !attend)
                       ? TT_OK
                       : tt_fail(err, TT_ERR_MEMORY, "out of memory for %u predictions", batch);
-    for (uint32_t at = 0; at < n && !s; at += batch)
-        s = compute_chunk(h, jobs + at, n - at < batch ? n - at : batch, batch, &w, err);
+    for (uint32_t at = 0; at < n && !s;) {
+        uint32_t m = n - at < batch ? n - at : batch;
+        s = compute_chunk(h, jobs + at, m, batch, &w, err);
+        if (!s)
+            at += m;
+        else if (s == TT_ERR_MEMORY)
+            s = take_fewer(h, jobs[at], &batch, &w, err);
+    }
     tt_free(w.inputs);
     tt_free(w.noise);
     tt_free(w.eps);
