@@ -99,9 +99,7 @@ static tt_status ask_rows(tt_measure_session *x, tt_measure_active *a, size_t fi
     return s;
 }
 
-/* fitting: of predictions that were too many for the device's memory, how many would not be; 0: none were */
-static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum, uint32_t *fitting,
-                            tt_error *err)
+static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum, tt_error *err)
 {
     tt_buf b = {0};
     tt_put_u32(&b, connection);
@@ -110,7 +108,6 @@ static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum,
     tt_buf_free(&b);
     if (s) return s;
     tt_meters m = tt_get_meters(&reply.in);
-    *fitting = reply.in.at < reply.in.end ? tt_get_u32(&reply.in) : 0; /* services say nothing of it */
     s = tt_reply_end(&reply, err);
     if (!s) tt_meters_add(sum, &m);
     return s;
@@ -118,20 +115,32 @@ static tt_status read_meter(tt_child *host, uint32_t connection, tt_meters *sum,
 
 static tt_status read_meters(tt_measure_session *x, tt_measure_active *a, tt_meters *sum, tt_error *err)
 {
-    tt_measure_step *step = a->step;
-    uint32_t fitting;
     *sum = (tt_meters){0};
     tt_status s = TT_OK;
-    for (uint32_t i = 0; i < step->plan->n_roles && !s; i++) {
-        s = read_meter(&x->hosts.list[a->hosts[i]]->child, a->connections[i], sum, &fitting, err);
+    for (uint32_t i = 0; i < a->step->plan->n_roles && !s; i++)
+        s = read_meter(&x->hosts.list[a->hosts[i]]->child, a->connections[i], sum, err);
+    for (uint32_t i = 0; i < a->step->plan->n_services && !s; i++)
+        s = read_meter(a->services[i], a->service_connections[i], sum, err);
+    return s;
+}
+
+/* Did the step fail for lack of a device's memory? Then its hosts know how large a batch fits. */
+static void ask_fitting(tt_measure_session *x, tt_measure_active *a)
+{
+    tt_measure_step *step = a->step;
+    for (uint32_t i = 0; i < step->plan->n_roles; i++) {
         const tt_spec_model *model = tt_plan_role(step->spec, step->model, step->plan->roles[i].role);
-        if (s || !fitting || !model) continue;
+        tt_buf none = {0};
+        tt_reply reply;
+        tt_error ignored = {0};
+        if (!model || tt_child_call(&x->hosts.list[a->hosts[i]]->child, TT_MSG_HOST_FITTING, &none, -1,
+                                    &reply, &ignored))
+            continue;
+        uint32_t fitting = tt_get_u32(&reply.in);
+        if (tt_reply_end(&reply, &ignored) || !fitting) continue;
         step->fitting_batch = fitting;
         step->fitting_model = (size_t)(model - step->spec->models);
     }
-    for (uint32_t i = 0; i < step->plan->n_services && !s; i++)
-        s = read_meter(a->services[i], a->service_connections[i], sum, &fitting, err);
-    return s;
 }
 
 /* Money that a batch has cost which gave no rows: a record without rows, for the ledger. */
@@ -160,6 +169,7 @@ static tt_status advance(tt_measure_session *x, tt_measure_active *a, uint32_t n
         *err = host_error;
         return host_error.code;
     }
+    if (s == TT_ERR_UNSUPPORTED) ask_fitting(x, a);
     x->money_spent += meters.executed.money;
     if (!s) s = tt_step_check_bad(a->step, a->step->spec->bad_samples, n, rows, err);
     if (s) return keep_money(a->step, &meters, now_s() - start, s, journal_failed, err);

@@ -195,7 +195,6 @@ static tt_status read_meter(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_erro
     tt_modelhost_connection *c = tt_modelhost_connection_at(h, tt_get_u32(in));
     if (!tt_reader_done(in) || !c) return tt_fail(err, TT_ERR_FORMAT, "no such connection");
     tt_put_meters(out, &c->meters);
-    tt_put_u32(out, h->fitting_batch);
     c->meters = (tt_meters){0};
     return TT_OK;
 }
@@ -228,6 +227,9 @@ tt_status tt_modelhost_control(void *host, void *connection, uint16_t type, tt_r
         return tt_modelhost_price(h, in, err);
     case TT_MSG_HOST_METER:
         return read_meter(h, in, out, err);
+    case TT_MSG_HOST_FITTING:
+        tt_put_u32(out, h->fitting_batch);
+        return TT_OK;
     default:
         return tt_fail(err, TT_ERR_INVALID, "message type %u means nothing to a model's host", type);
     }

@@ -318,7 +318,8 @@ START_TEST(a_cell_without_its_data_is_listed_and_the_others_are_done)
 END_TEST
 
 /* Starts a run in the background, waits a while, sends the signal; the exit code, or minus the signal. */
-static int run_and_signal(const char *path, const char *dir, long after_ms, int number)
+/* Signalled so long after the start, or, where `once` names a file of the folder, after that is there. */
+static int run_and_signal(const char *path, const char *dir, const char *once, long after_ms, int number)
 {
     char out[512], log[512]; /* named here: a forked child would get a folder of its own */
     snprintf(out, sizeof out, "%s/%s", tt_test_dir(), dir);
@@ -332,6 +333,10 @@ static int run_and_signal(const char *path, const char *dir, long after_ms, int 
               (char *)NULL);
         _exit(98);
     }
+    char file[600];
+    snprintf(file, sizeof file, "%s/%s", out, once ? once : "");
+    for (int i = 0; i < 6000 && once && access(file, F_OK) != 0; i++)
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
     nanosleep(&(struct timespec){after_ms / 1000, after_ms % 1000 * 1000000}, NULL);
     kill(pid, number);
     int status;
@@ -352,7 +357,7 @@ START_TEST(killed_anywhere_it_goes_on_and_gives_the_same_bytes)
     snprintf(path, sizeof path, "%s", spec(four));
     int killed = 0;
     for (int i = 0; i < kills(); i++) {
-        int code = run_and_signal(path, "killed", 120 + 83 * (i * 7 % 11), SIGKILL);
+        int code = run_and_signal(path, "killed", NULL, 120 + 83 * (i * 7 % 11), SIGKILL);
         ck_assert_msg(code == -SIGKILL || code == 0, "exit code %d after %d kills", code, killed);
         killed += code == -SIGKILL;
     }
@@ -375,7 +380,7 @@ START_TEST(interrupted_it_says_how_to_go_on_and_lists_what_is_left)
 {
     char path[512];
     snprintf(path, sizeof path, "%s", spec(four));
-    ck_assert_int_eq(run_and_signal(path, "stopped", 900, SIGINT), 4);
+    ck_assert_int_eq(run_and_signal(path, "stopped", "sweep.json", 300, SIGINT), 4);
     ck_assert_int_eq(shell("cat '%s/signalled.txt'", tt_test_dir()), 0);
     has("stopped; what was measured is kept");
     ck_assert_int_eq(shell("'" PROGRAM "' report '%s/stopped'", tt_test_dir()), 0);
