@@ -16,7 +16,7 @@ static const char plan_help[] =
     "are not in the\n"
     "store yet are read and hashed.\n"
     "\n"
-    "Of a sweep a line for each cell and the sums; --cell NAME shows one cell's tree.\n"
+    "Of a sweep or replication a line for each cell and the sums; --cell NAME shows one cell's tree.\n"
     "\n"
     "  --cell NAME       of a sweep: this cell\n"
     "  --out DIR         the run's folder; default: results/NAME, NAME being the spec's file without its "

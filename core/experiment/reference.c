@@ -85,7 +85,7 @@ static const char *own_type(tt_spec_key_type type)
     case TT_KEY_VALUES:
         return "list, or map of names to values";
     case TT_KEY_COUNT_OR_VALUES:
-        return "integer, 1 to 1000, list, or map of names to values";
+        return "list, map of names to values, or how many";
     case TT_KEY_AXES:
         return "map of keys to lists, or to maps of names to values";
     case TT_KEY_CONTROLS:

@@ -218,7 +218,8 @@ static const tt_spec_key replication[] = {
      "{a: {attacks.clid.classifier_seed: 0}, b: {attacks.clid.classifier_seed: 1}}"},
     {"splits", TT_KEY_COUNT_OR_VALUES, NULL, 1, 1000, NULL, false,
      "values of `split_seed` of the data sets of members and nonmembers, or how many, counted on from it; or "
-     "names with sets of keys: other samples of the same source"},
+     "names with sets of keys: other samples of the same source. The target must have seen every draw of the "
+     "members and none of the nonmembers"},
     {"trainings", TT_KEY_VALUES, NULL, 0, 0, NULL, false,
      "values of `models.target.path`, or names with sets of keys (path, members, nonmembers): other models "
      "that were trained in the same way"},

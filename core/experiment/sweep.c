@@ -196,8 +196,8 @@ static tt_status read_sweep(tt_sweep *sweep, const tt_node *node, const tt_node 
         s = tt_spec_integer(&map, "max_cells", &most);
         if (!s) s = tt_spec_note(&r, tt_sweep_read_axes(&r, node, replication, request, sweep));
     }
-    if (!s) s = tt_problems_status(d->problems, d->err);
-    if (!s) s = count_cells(&r, sweep, place, most, &n);
+    if (s || d->problems->n) return s;
+    s = count_cells(&r, sweep, place, most, &n);
     if (!s) s = name_cells(&r, place, n, sweep);
     return s;
 }

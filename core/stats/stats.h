@@ -131,9 +131,9 @@ typedef struct tt_replicate {
 typedef struct tt_replication_level {
     size_t n, groups; /* units of this level, and how many groups of the level above they lie in */
     double sd;        /* pooled within groups; NaN: no group has two */
-    /* 95 % of the mean, were this level all that varies: Student's t with n − groups degrees times the sd times
-     * √Σw², w the weights of the units in the mean (1/√n where all groups are equally large); and the papers'
-     * 1.96·sd/√n with the population sd */
+    /* 95 % of the mean, were this level all that varies: Student's t with n − groups degrees times the sd
+     * times √Σw², w the weights of the units in the mean (1/√n where all groups are equally large); and the
+     * papers' 1.96·sd/√n with the population sd */
     double half_width_t, half_width_paper;
 } tt_replication_level;
 /* The levels are kept apart: the attack's seeds within a split, means of splits within a training, means of
