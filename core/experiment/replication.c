@@ -2,37 +2,37 @@
 #include "experiment/sweep_internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-static const struct {
-    const char *title, *name;
-} metrics[TT_REPLICATED_METRICS] = {{"AUC", "auc"},
-                                    {"gain over blind", "gain_over_blind"},
-                                    {"ASR", "asr"},
-                                    {"TPR@10%FPR", "tpr_at_fpr_0.1"},
-                                    {"TPR@1%FPR", "tpr_at_fpr_0.01"},
-                                    {"TPR@0.1%FPR", "tpr_at_fpr_0.001"}};
+static const double usual_fprs[TT_EVALUATE_FPRS] = {0.1, 0.01, 0.001};
 
-const char *tt_replicated_title(size_t metric)
+const char *tt_replicated_title(const tt_replicated_list *list, size_t metric, char text[40])
 {
-    return metrics[metric].title;
+    static const char *const titles[TT_REPLICATED_RATES] = {"AUC", "gain over blind", "ASR"};
+    if (metric < TT_REPLICATED_RATES) return titles[metric];
+    snprintf(text, 40, "TPR@%g%%FPR", 100 * list->fprs[metric - TT_REPLICATED_RATES]);
+    return text;
 }
 
-const char *tt_replicated_name(size_t metric)
+const char *tt_replicated_name(const tt_replicated_list *list, size_t metric, char text[40])
 {
-    return metrics[metric].name;
+    static const char *const names[TT_REPLICATED_RATES] = {"auc", "gain_over_blind", "asr"};
+    if (metric < TT_REPLICATED_RATES) return names[metric];
+    snprintf(text, 40, "tpr_at_fpr_%g", list->fprs[metric - TT_REPLICATED_RATES]);
+    return text;
 }
 
 /* NaN: not resolvable, or there is none. */
-static double metric_of(const tt_result_scores *r, size_t metric)
+static double metric_of(const tt_replicated_list *list, const tt_result_scores *r, size_t metric)
 {
-    static const double fprs[TT_REPLICATED_METRICS] = {0, 0, 0, 0.1, 0.01, 0.001};
     const tt_evaluation *e = &r->evaluation;
     if (metric == 0) return e->auc.auc;
     if (metric == 1) return r->has_gain ? r->gain.difference : (double)NAN;
     if (metric == 2) return r->has_threshold ? r->asr.accuracy : (double)NAN;
-    for (size_t k = 0; k < TT_EVALUATE_FPRS; k++)
-        if (e->tpr[k].fpr_target == fprs[metric] && e->tpr[k].resolvable) return e->tpr[k].tpr;
+    double fpr = list->fprs[metric - TT_REPLICATED_RATES];
+    for (size_t k = 0; k < e->n_tprs; k++)
+        if (e->tpr[k].fpr_target == fpr && e->tpr[k].resolvable) return e->tpr[k].tpr;
     return (double)NAN;
 }
 
@@ -53,14 +53,15 @@ tt_replication_level tt_replicated_level(const tt_replication *r, tt_sweep_level
 
 typedef struct row {
     tt_replicated r;
-    tt_replicate *values[TT_REPLICATED_METRICS]; /* [cells of the setting] */
-    size_t n[TT_REPLICATED_METRICS];
+    tt_replicate *values[TT_REPLICATED_METRICS_MAX]; /* [cells of the setting] */
+    size_t n[TT_REPLICATED_METRICS_MAX];
     struct row *next;
 } row;
 
 typedef struct reading {
     const tt_sweep_index *index;
     tt_arena *arena;
+    tt_replicated_list *list;
     tt_string_map rows; /* by "setting\nrole\nattack" */
     row *first, **tail;
     size_t n, per_setting;
@@ -95,7 +96,7 @@ static row *row_of(reading *x, const char *setting, const tt_result_scores *scor
     r->r.role = tt_arena_strdup(x->arena, scores->role);
     r->r.attack = tt_arena_strdup(x->arena, scores->attack);
     bool good = r->r.role && r->r.attack;
-    for (size_t m = 0; m < TT_REPLICATED_METRICS; m++) {
+    for (size_t m = 0; m < TT_REPLICATED_METRICS_MAX; m++) {
         r->values[m] = tt_arena_alloc_array(x->arena, x->per_setting, sizeof *r->values[m]);
         good = good && r->values[m];
     }
@@ -104,6 +105,19 @@ static row *row_of(reading *x, const char *setting, const tt_result_scores *scor
     x->tail = &r->next;
     x->n++;
     return r;
+}
+
+/* What the spec asks for beside the usual ones; cells may differ in that. */
+static void add_fprs(tt_replicated_list *list, const double *fprs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t known = list->n_metrics - TT_REPLICATED_RATES, k = 0;
+        while (k < known && list->fprs[k] != fprs[i])
+            k++;
+        if (k < known || known == TT_EVALUATE_FPRS_MAX) continue;
+        list->fprs[known] = fprs[i];
+        list->n_metrics++;
+    }
 }
 
 static bool add_scores(reading *x, const char *setting, const size_t *choice, const tt_result_scores *scores)
@@ -118,10 +132,11 @@ static bool add_scores(reading *x, const char *setting, const size_t *choice, co
         if (x->index->axes[a].level == TT_LEVEL_SPLIT) one.split = at;
         if (x->index->axes[a].level == TT_LEVEL_ATTACK) one.attack = at;
     }
+    add_fprs(x->list, scores->fprs, scores->n_fprs);
     if (r->r.n == x->per_setting) return true; /* an index that lists a cell twice */
     r->r.n++;
-    for (size_t m = 0; m < TT_REPLICATED_METRICS; m++) {
-        one.value = metric_of(scores, m);
+    for (size_t m = 0; m < x->list->n_metrics; m++) {
+        one.value = metric_of(x->list, scores, m);
         if (isfinite(one.value)) r->values[m][r->n[m]++] = one;
     }
     return true;
@@ -173,7 +188,7 @@ static tt_status sum_up(reading *x, tt_replicated_list *list, tt_error *err)
     tt_status s = list->rows ? TT_OK : tt_sweep_no_memory(err);
     for (row *r = x->first; r && !s; r = r->next) {
         r->r.missing = x->per_setting - r->r.n;
-        for (size_t m = 0; m < TT_REPLICATED_METRICS && !s; m++) {
+        for (size_t m = 0; m < list->n_metrics && !s; m++) {
             /* a mean over those replicates alone that can be resolved would be another quantity */
             r->r.known[m] = r->n[m] > 0 && r->n[m] == r->r.n;
             if (r->r.known[m]) s = tt_replication_of(r->n[m], r->values[m], &r->r.of[m], err);
@@ -186,8 +201,10 @@ static tt_status sum_up(reading *x, tt_replicated_list *list, tt_error *err)
 tt_status tt_replicated_read(const tt_sweep_index *index, tt_replicated_list *list, tt_error *err)
 {
     *list = (tt_replicated_list){.arena = tt_arena_create(0)};
-    reading x = {.index = index, .arena = list->arena, .per_setting = 1};
+    reading x = {.index = index, .arena = list->arena, .list = list, .per_setting = 1};
     x.tail = &x.first;
+    list->n_metrics = TT_REPLICATED_RATES;
+    add_fprs(list, usual_fprs, TT_EVALUATE_FPRS);
     bool any = false;
     for (size_t a = 0; a < index->n_axes; a++) {
         const tt_sweep_index_axis *axis = &index->axes[a];

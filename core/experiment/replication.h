@@ -5,7 +5,8 @@
 
 #include "experiment/sweep_index.h"
 
-enum { TT_REPLICATED_METRICS = 6 }; /* AUC, gain over blind, ASR, TPR at FPR 10, 1 and 0.1 % */
+/* AUC, gain over blind, ASR, then TPRs: at FPR 10, 1 and 0.1 %, and those that the spec asks for */
+enum { TT_REPLICATED_RATES = 3, TT_REPLICATED_METRICS_MAX = TT_REPLICATED_RATES + TT_EVALUATE_FPRS_MAX };
 
 /* One attack on one model in one setting of the sweep. */
 typedef struct tt_replicated {
@@ -14,21 +15,23 @@ typedef struct tt_replicated {
     size_t n;       /* replicates with scores */
     size_t missing; /* cells that failed or are not run yet */
     /* false: not resolvable in some replicate, or there is none; the rest alone would be another quantity */
-    bool known[TT_REPLICATED_METRICS];
-    tt_replication of[TT_REPLICATED_METRICS];
+    bool known[TT_REPLICATED_METRICS_MAX];
+    tt_replication of[TT_REPLICATED_METRICS_MAX];
 } tt_replicated;
 
 typedef struct tt_replicated_list {
     tt_arena *arena;
     tt_replicated *rows;
     size_t n;
+    double fprs[TT_EVALUATE_FPRS_MAX];
+    size_t n_metrics;    /* in use: TT_REPLICATED_RATES, then one for each FPR */
     bool levels[4];      /* by tt_sweep_level: does the spec repeat it? */
     const char *warning; /* two trainings that are one; NULL: none */
 } tt_replicated_list;
 
 /* "TPR@1%FPR"; "tpr_at_fpr_0.01" as in CSV */
-TT_API const char *tt_replicated_title(size_t metric);
-TT_API const char *tt_replicated_name(size_t metric);
+TT_API const char *tt_replicated_title(const tt_replicated_list *list, size_t metric, char text[40]);
+TT_API const char *tt_replicated_name(const tt_replicated_list *list, size_t metric, char text[40]);
 /* What a level's interval speaks of. */
 TT_API const char *tt_replicated_claim(tt_sweep_level level);
 TT_API tt_replication_level tt_replicated_level(const tt_replication *r, tt_sweep_level level);

@@ -57,10 +57,11 @@ static void end_line(tt_buf *out)
 
 static void put_metrics(const tt_replicated_list *list, const tt_replicated *r, tt_buf *out)
 {
-    for (size_t m = 0; m < TT_REPLICATED_METRICS; m++) {
+    char text[40];
+    for (size_t m = 0; m < list->n_metrics; m++) {
         if (!r->known[m]) continue;
         put_start(list, r->setting, r->role, r->attack, out);
-        tt_buf_printf(out, "%-15s  %7.4f", tt_replicated_title(m), r->of[m].mean);
+        tt_buf_printf(out, "%-15s  %7.4f", tt_replicated_title(list, m, text), r->of[m].mean);
         for (int l = TT_LEVEL_ATTACK; l <= TT_LEVEL_TRAINING; l++) {
             tt_replication_level at = tt_replicated_level(&r->of[m], (tt_sweep_level)l);
             if (list->levels[l]) put_level(&at, out);
@@ -104,7 +105,8 @@ static void put_number(tt_buf *out, const char *key, double value)
 
 static void put_metric(const tt_replicated_list *list, const tt_replicated *r, size_t m, tt_buf *out)
 {
-    tt_buf_printf(out, ", \"%s\": ", tt_replicated_name(m));
+    char text[40];
+    tt_buf_printf(out, ", \"%s\": ", tt_replicated_name(list, m, text));
     if (!r->known[m]) {
         tt_buf_printf(out, "null");
         return;
@@ -138,7 +140,7 @@ void tt_replicated_json(const tt_replicated_list *list, tt_buf *out)
         tt_buf_printf(out, ", \"attack\": ");
         tt_json_quote(out, r->attack);
         tt_buf_printf(out, ", \"replicates\": %zu, \"missing\": %zu", r->n, r->missing);
-        for (size_t m = 0; m < TT_REPLICATED_METRICS; m++)
+        for (size_t m = 0; m < list->n_metrics; m++)
             put_metric(list, r, m, out);
         tt_buf_printf(out, "}");
     }
@@ -162,10 +164,12 @@ static void csv_line(tt_buf *out, const tt_replicated *r, const char *metric, do
     tt_buf_printf(out, "\n");
 }
 
-static void csv_level(tt_buf *out, const tt_replicated *r, size_t m, tt_sweep_level level)
+static void csv_level(tt_buf *out, const tt_replicated_list *list, const tt_replicated *r, size_t m,
+                      tt_sweep_level level)
 {
     tt_replication_level at = tt_replicated_level(&r->of[m], level);
-    const char *label = tt_sweep_level_label(level), *name = tt_replicated_name(m);
+    char text[40];
+    const char *label = tt_sweep_level_label(level), *name = tt_replicated_name(list, m, text);
     double mean = r->of[m].mean;
     char metric[80];
     snprintf(metric, sizeof metric, "%s_over_%s", name, label);
@@ -181,10 +185,10 @@ static void csv_level(tt_buf *out, const tt_replicated *r, size_t m, tt_sweep_le
 void tt_replicated_csv(const tt_replicated_list *list, tt_buf *out)
 {
     for (size_t i = 0; i < list->n; i++)
-        for (size_t m = 0; m < TT_REPLICATED_METRICS; m++) {
+        for (size_t m = 0; m < list->n_metrics; m++) {
             const tt_replicated *r = &list->rows[i];
             if (!r->known[m]) continue;
             for (int l = TT_LEVEL_ATTACK; l <= TT_LEVEL_TRAINING; l++)
-                if (list->levels[l]) csv_level(out, r, m, (tt_sweep_level)l);
+                if (list->levels[l]) csv_level(out, list, r, m, (tt_sweep_level)l);
         }
 }

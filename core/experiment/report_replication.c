@@ -34,13 +34,15 @@ static void put_width(tt_table_builder *b, double width)
         tt_table_put(b, width, "%.4f", width);
 }
 
-static void put_row(tt_table_builder *b, const tt_replicated *r, size_t metric, tt_sweep_level level)
+static void put_row(tt_table_builder *b, const tt_replicated_list *list, const tt_replicated *r,
+                    size_t metric, tt_sweep_level level)
 {
+    char text[40];
     tt_replication_level at = tt_replicated_level(&r->of[metric], level);
     if (b->report->n_runs > 1) tt_table_put(b, (double)NAN, "%s", r->setting[0] ? r->setting : "all");
     tt_table_put(b, (double)NAN, "%s", r->role);
     tt_table_put(b, (double)NAN, "%s", r->attack);
-    tt_table_put(b, (double)NAN, "%s", tt_replicated_title(metric));
+    tt_table_put(b, (double)NAN, "%s", tt_replicated_title(list, metric, text));
     tt_table_put(b, r->of[metric].mean, "%.4f", r->of[metric].mean);
     tt_table_put(b, (double)NAN, "%s", tt_sweep_level_label(level));
     tt_table_put(b, (double)at.n, "%zu", at.n);
@@ -73,12 +75,12 @@ tt_status tt_report_add_replication(tt_report *report, tt_replicated_list *list,
     if (report->n_replicated) snprintf(id, sizeof id, "replication-%zu", report->n_replicated + 1);
     report->replicated[report->n_replicated++] = *list;
     size_t before = report->n_tables;
-    tt_table_begin(&b, id, "Replication", note, columns, N_COLUMNS, list->n * TT_REPLICATED_METRICS * LEVELS);
+    tt_table_begin(&b, id, "Replication", note, columns, N_COLUMNS, list->n * list->n_metrics * LEVELS);
     if (!b.failed && report->n_runs > 1) b.table->columns[0] = "setting";
     for (size_t i = 0; i < list->n; i++)
-        for (size_t m = 0; m < TT_REPLICATED_METRICS; m++)
+        for (size_t m = 0; m < list->n_metrics; m++)
             for (int l = TT_LEVEL_ATTACK; l <= TT_LEVEL_TRAINING && list->rows[i].known[m]; l++)
-                if (list->levels[l]) put_row(&b, &list->rows[i], m, (tt_sweep_level)l);
+                if (list->levels[l]) put_row(&b, list, &list->rows[i], m, (tt_sweep_level)l);
     tt_table_end(&b, false, 0, 0);
     if (b.failed) return tt_fail(err, TT_ERR_MEMORY, "out of memory for a report");
     if (report->n_tables > before) bring_forward(report);

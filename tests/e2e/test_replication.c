@@ -205,7 +205,8 @@ START_TEST(every_form_of_the_report_shows_the_levels)
 {
     static const char swept[] = "sweep: {grid: {attacks.clid.alpha: [0.1, 0.5]}}\n"
                                 "replication: {attack_seeds: 2, splits: {one: , two: {nonmembers: "
-                                "faces.others}}}\n";
+                                "faces.others}}}\n"
+                                "report: {tpr_at_fpr: [0.25]}\n";
     ck_assert_int_eq(telltale("run", swept, "forms", ""), 0);
     has("8 cells, 8 done");
     has("setting    model      attack          metric              mean  seed");
@@ -213,6 +214,8 @@ START_TEST(every_form_of_the_report_shows_the_levels)
     has("seed speaks of: this model and these samples, the attack's draws anew\n");
     has("split speaks of: this model, other samples of the same source\n");
     lacks("training speaks of");
+    has("alpha=0.5  target     clid            TPR@25%FPR ");
+    lacks("clid            TPR@1%FPR"); /* of 20 non-members */
     ck_assert_int_eq(count("forms", "measure-"), 12);
     ck_assert_int_eq(report("forms", "--details"), 0);
     has("alpha=0.5  target     clid            AUC ");
@@ -232,6 +235,7 @@ START_TEST(every_form_of_the_report_shows_the_levels)
     has("\"alpha=0.5\",target,clid,auc_over_seed,0.");
     has("\"alpha=0.5\",target,clid,auc_over_split_paper,0.");
     has("\"alpha=0.5\",target,clid,auc_n_over_seed,4,,\n");
+    has("\"alpha=0.5\",target,clid,tpr_at_fpr_0.25_over_seed,");
     ck_assert_int_eq(report("forms", "--format html --images 0"), 0);
     ck_assert_int_eq(shell("grep -c 'Replication' '%s/forms/report.html'", tt_test_dir()), 0);
 }
