@@ -35,9 +35,8 @@ const char *tt_sweep_level_label(tt_sweep_level level)
 
 static tt_status wrong(const tt_spec_reader *r, const rule *of, const tt_node *node)
 {
-    const char *what = node->kind == TT_NODE_LIST || node->kind == TT_NODE_MAP || !node->text
-                           ? tt_node_kind_name(node->kind)
-                           : node->text;
+    bool scalar = node->kind != TT_NODE_LIST && node->kind != TT_NODE_MAP;
+    const char *what = scalar && node->text && node->text[0] ? node->text : tt_node_kind_name(node->kind);
     return tt_node_fail(node, r->err, "replication.%s: %.80s stands where there must be %s", of->key, what,
                         of->must);
 }

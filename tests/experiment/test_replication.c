@@ -174,6 +174,7 @@ START_TEST(numbers_and_lists_that_make_no_sense_are_refused_where_they_stand)
             "s.yaml:13:44: replication.attack_seeds: list stands");
     refused("replication: {attack_seeds: {a: 3, b: {seed: 4}}}\n",
             "s.yaml:13:39: replication.attack_seeds: map stands");
+    refused("replication: {attack_seeds: {a: 3, b: }}\n", "replication.attack_seeds: null stands");
     refused("replication: {attack_seeds: [-3]}\n", "s.yaml:13:30: replication.attack_seeds: -3 stands");
     refused("replication: {trainings: 3}\n",
             "s.yaml:13:26: replication.trainings: 3 stands where there must be "
