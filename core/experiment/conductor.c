@@ -281,6 +281,20 @@ static tt_status list_models(tt_conductor *c, tt_error *err)
     return TT_OK;
 }
 
+static void tell_bad(const tt_conductor *c, const tt_measure_step *asked, const tt_measure_step *step)
+{
+    size_t first = 0;
+    while (first < step->universe->n && tt_step_row_sound(step, step->rows + first * step->plan->n_columns))
+        first++;
+    if (first == step->universe->n) return;
+    const tt_sample_ref *ref = &step->universe->refs[first];
+    tt_log(TT_LOG_WARNING,
+           "%s on %s: %zu of %zu samples have a feature that is not a finite number: left out, first "
+           "%s.%s: %s",
+           c->spec->attacks[asked->attack].name, c->spec->models[asked->model].role, step->n_bad,
+           step->universe->n, ref->data, ref->item->split, ref->item->id);
+}
+
 static tt_status list_features(tt_conductor *c, tt_error *err)
 {
     tt_results *r = &c->results;
@@ -306,11 +320,7 @@ static tt_status list_features(tt_conductor *c, tt_error *err)
                                  .values = step->rows,
                                  .attributed = step->meters.attributed,
                                  .n_bad = step->n_bad};
-        if (step->n_bad)
-            tt_log(TT_LOG_WARNING,
-                   "%s on %s: %zu of %zu samples have a feature that is not a finite number: left out",
-                   c->spec->attacks[c->p.steps[i].attack].name, c->spec->models[c->p.steps[i].model].role,
-                   step->n_bad, step->universe->n);
+        tell_bad(c, &c->p.steps[i], step);
     }
     return TT_OK;
 }

@@ -200,7 +200,7 @@ START_TEST(attacks_that_cannot_run_are_refused_before_any_work)
         {"clid: {calibration: none, t_mid: 999}", 2, {"leave 0 to 999"}},
         {"loss: {calibration: none, timesteps: [1000]}", 2, {"timesteps", "999"}},
         {"secmi: {calibration: none, mode: nn}", 2, {"has to be trained", "map_elements stores the maps"}},
-        {"pfami: {calibration: none, mode: nn}", 2, {"has to be trained"}},
+        {"pfami: {calibration: none, mode: nn}", 2, {"has to be trained", "map: true stores the whole map"}},
         {"secmi: {calibration: none, t_cmp: 105}", 2, {"must be a multiple of k"}},
     };
     make_folder();
@@ -211,7 +211,12 @@ START_TEST(attacks_that_cannot_run_are_refused_before_any_work)
         write_text("s.yaml", text);
         expect(cases[i].code, shell("'" PROGRAM "' run s.yaml --out out"), cases[i].attack, cases[i].parts);
         ck_assert_msg(shell("test ! -e out/results.h5") == 0, "%s left results", cases[i].attack);
+        int planned = shell("'" PROGRAM "' plan s.yaml --out out");
+        expect(cases[i].code, planned, "plan", cases[i].parts);
     }
+    static const char *const later[3] = {"refused until networks can be trained here", "stores the map"};
+    expect(0, shell("'" PROGRAM "' describe secmi"), "describe secmi", later);
+    expect(0, shell("'" PROGRAM "' describe pfami"), "describe pfami", later);
 }
 END_TEST
 

@@ -245,10 +245,11 @@ END_TEST
 START_TEST(samples_without_finite_features_are_left_out_and_told_up_to_a_share)
 {
     ck_assert_int_eq(run("  loss: {}\n  rogue: {how: one_nan}\n", "limits.bad_samples=0.01", "few"), 1);
+    has("feature x of faces.");
     has("more than limits.bad_samples (0.01) allows");
     has("  loss  ");
     ck_assert_int_eq(run("  loss: {}\n  rogue: {how: one_nan}\n", "limits.bad_samples=0.5", "some"), 0);
-    has("samples have a feature that is not a finite number: left out");
+    has("samples have a feature that is not a finite number: left out, first faces.");
     ck_assert_int_eq(run("  rogue: {how: nan}\n", "limits.bad_samples=1", "all"), 1);
     has("no sound sample is left");
 }

@@ -197,6 +197,12 @@ START_TEST(clid_vec_learns_and_refuses_other_widths)
     tt_fails(a.table->score(a.attack, &wide, state, size, scores, &err), TT_ERR_INVALID,
              "fitted on 2 features", &err);
     tt_fails(a.table->score(a.attack, &rows, NULL, 0, scores, &err), TT_ERR_INVALID, "calibration", &err);
+    state[4] = 4; /* a header that claims the width, over trees of another */
+    tt_fails(a.table->score(a.attack, &wide, state, size, scores, &err), TT_ERR_INVALID,
+             "fitted on 2 features, these rows have 4", &err);
+    tt_rows few = {6, 2, values};
+    tt_fails(a.table->fit(a.attack, &few, member, &again, &size_again, &err), TT_ERR_INVALID,
+             "found a split in 6 calibration rows", &err);
 }
 END_TEST
 

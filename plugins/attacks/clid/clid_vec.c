@@ -73,6 +73,20 @@ static tt_status save(BoosterHandle booster, uint32_t n_columns, uint8_t **state
     return TT_OK;
 }
 
+/* Trees without a split give every row one value: that is no score, and is said instead. */
+static tt_status check_split(BoosterHandle booster, DMatrixHandle matrix, size_t n, tt_error *err)
+{
+    bst_ulong given = 0;
+    const float *p = NULL;
+    if (XGBoosterPredict(booster, matrix, 0, 0, 0, &given, &p)) return failed(err);
+    for (bst_ulong i = 1; i < given; i++)
+        if (p[i] != p[0]) return TT_OK;
+    return clid_host->fail(err, TT_ERR_INVALID,
+                           "none of XGBoost's trees found a split in %zu calibration rows: too few, or the "
+                           "features tell nothing; use more samples, or classifier: th",
+                           n);
+}
+
 tt_status clid_vec_fit(const clid *a, const tt_rows *rows, const uint8_t *member, uint8_t **state,
                        size_t *size, tt_error *err)
 {
@@ -83,10 +97,20 @@ tt_status clid_vec_fit(const clid *a, const tt_rows *rows, const uint8_t *member
     if (!s) s = configure(booster, a->seed, err);
     for (int tree = 0; tree < 20 && !s; tree++)
         if (XGBoosterUpdateOneIter(booster, tree, matrix)) s = failed(err);
+    if (!s) s = check_split(booster, matrix, rows->n, err);
     if (!s) s = save(booster, (uint32_t)rows->n_columns, state, size, err);
     if (booster) XGBoosterFree(booster);
     if (matrix) XGDMatrixFree(matrix);
     return s;
+}
+
+static tt_status check_width(size_t fitted, size_t width, tt_error *err)
+{
+    return fitted == width
+               ? TT_OK
+               : clid_host->fail(err, TT_ERR_INVALID,
+                                 "the XGBoost model was fitted on %zu features, these rows have %zu", fitted,
+                                 width);
 }
 
 static tt_status check_head(const tt_rows *rows, const uint8_t *state, size_t size, tt_error *err)
@@ -101,11 +125,17 @@ static tt_status check_head(const tt_rows *rows, const uint8_t *state, size_t si
     memcpy(&head, state, sizeof head);
     if (memcmp(head.letter, "VC1", 4) != 0)
         return clid_host->fail(err, TT_ERR_FORMAT, "a fitted state of another attack or version");
-    if (head.n_columns != rows->n_columns)
-        return clid_host->fail(err, TT_ERR_INVALID,
-                               "the XGBoost model was fitted on %u features, these rows have %zu",
-                               head.n_columns, rows->n_columns);
-    return TT_OK;
+    return check_width(head.n_columns, rows->n_columns, err);
+}
+
+/* The trees of a state; the header's word for their width is not enough. */
+static tt_status load(const uint8_t *state, size_t size, size_t width, BoosterHandle *booster, tt_error *err)
+{
+    bst_ulong fitted = 0;
+    if (XGBoosterCreate(NULL, 0, booster)) return failed(err);
+    if (XGBoosterLoadModelFromBuffer(*booster, state + sizeof(vec_head), size - sizeof(vec_head)))
+        return failed(err);
+    return XGBoosterGetNumFeature(*booster, &fitted) ? failed(err) : check_width(fitted, width, err);
 }
 
 tt_status clid_vec_score(const clid *a, const tt_rows *rows, const uint8_t *state, size_t size,
@@ -119,9 +149,7 @@ tt_status clid_vec_score(const clid *a, const tt_rows *rows, const uint8_t *stat
     bst_ulong n = 0;
     const float *p = NULL;
     s = make_matrix(rows, NULL, &matrix, err);
-    if (!s && XGBoosterCreate(NULL, 0, &booster)) s = failed(err);
-    if (!s && XGBoosterLoadModelFromBuffer(booster, state + sizeof(vec_head), size - sizeof(vec_head)))
-        s = failed(err);
+    if (!s) s = load(state, size, rows->n_columns, &booster, err);
     if (!s && XGBoosterPredict(booster, matrix, 0, 0, 0, &n, &p)) s = failed(err);
     if (!s && n != rows->n)
         s = clid_host->fail(err, TT_ERR_INTERNAL, "XGBoost gave %lu values", (unsigned long)n);

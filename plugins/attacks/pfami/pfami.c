@@ -125,8 +125,8 @@ static tt_status create(const tt_params *params, void **attack, tt_error *err)
     tt_status s = read_params(params, a, err);
     if (!s && strcmp(host->param_string(params, "mode"), "nn") == 0)
         s = host->fail(err, TT_ERR_UNSUPPORTED,
-                       "mode: nn scores the map of losses by a network that has to be trained, which this "
-                       "build cannot; choose mode: met (map: true stores the whole map)");
+                       "mode: nn scores the map of losses by a network that has to be trained, which "
+                       "nothing here can do yet; choose mode: met (map: true stores the whole map for it)");
     if (!s) s = name_columns(a, err);
     if (s) {
         destroy(a);
@@ -267,7 +267,10 @@ static const tt_param params[] = {
     {"relative", TT_PARAM_BOOL, NULL, 0, 0, NULL,
      "divide the difference by the whole image's loss; unset: the profile's", TT_PARAM_SCORE},
     {"mode", TT_PARAM_CHOICE, "met", 0, 0, "met|nn",
-     "met: threshold on the fluctuation; nn (a network on the map) is refused: this build trains none", 0},
+     "met: threshold on the fluctuation; nn: PFAMI-NNs, a ResNet-18 on the map, refused until networks can "
+     "be "
+     "trained here (map: true stores the map now)",
+     TT_PARAM_SCORE},
     GREY_BOX_PARAMS,
 };
 

@@ -79,8 +79,8 @@ static tt_status create(const tt_params *params, void **attack, tt_error *err)
     if (!s && strcmp(host->param_string(params, "mode"), "nn") == 0)
         s = host->fail(
             err, TT_ERR_UNSUPPORTED,
-            "mode: nn scores error maps by a network that has to be trained, which this build cannot; "
-            "choose mode: stat (map_elements stores the maps)");
+            "mode: nn scores error maps by a network that has to be trained, which nothing here can do yet; "
+            "choose mode: stat (map_elements stores the maps for it)");
     if (!s) s = name_columns(a, err);
     if (s) {
         destroy(a);
@@ -186,7 +186,9 @@ static const tt_param params[] = {
      "timestep at which a step and its inverse are compared; unset: the profile's", 0},
     {"k", TT_PARAM_INT, "10", 1, 500, NULL, "size of a DDIM step; t_cmp must be a multiple", 0},
     {"mode", TT_PARAM_CHOICE, "stat", 0, 0, "stat|nn",
-     "stat: threshold on the error; nn (a network on error maps) is refused: this build trains none", 0},
+     "stat: threshold on the error; nn: SecMI-NNs, a ResNet-18 on the maps, refused until networks can be "
+     "trained here (map_elements stores the maps now)",
+     TT_PARAM_SCORE},
     {"map_elements", TT_PARAM_INT, "0", 0, 65535, NULL,
      "store the error of each latent element too: their number (16384 for Stable Diffusion at 512); 0: no",
      0},
