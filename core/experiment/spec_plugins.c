@@ -29,10 +29,8 @@ static const char *folder_of(const tt_spec_reader *r, const tt_node *node)
 
 const char *tt_spec_path_of(const tt_spec_reader *r, const tt_node *node)
 {
-    const char *folder = folder_of(r, node), *base = r->spec->base_dir;
-    if (node->text[0] == '/') return node->text;
-    return folder ? tt_arena_printf(r->spec->arena, "%s/%s/%s", base, folder, node->text)
-                  : tt_arena_printf(r->spec->arena, "%s/%s", base, node->text);
+    const char *path = tt_spec_path_at(r, node); /* absolute where the included file was named so */
+    return !path || path[0] == '/' ? path : tt_arena_printf(r->spec->arena, "%s/%s", r->spec->base_dir, path);
 }
 
 const char *tt_spec_path_at(const tt_spec_reader *r, const tt_node *node)

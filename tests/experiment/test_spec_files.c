@@ -96,6 +96,22 @@ START_TEST(a_base_gives_what_the_spec_does_not_say)
 }
 END_TEST
 
+START_TEST(files_that_a_base_names_start_there_also_where_the_base_is_named_in_full)
+{
+    static const char table[] = "table,dataset,setting,method,attack,queries,unit,asr,auc,tpr_at_1,tpr_at_01,"
+                                "tpr_as,half_width,note\n1,COCO,here,Loss,loss,1,percent,1,2,3,,,,\n";
+    char text[600];
+    write_file("common/table.csv", table);
+    write_file("common/base.yaml",
+               "version: 1\npublished: {file: table.csv, table: 1, dataset: COCO}\n" GOOD);
+    tt_ok(load("s.yaml", "base: common/base.yaml\n", NULL), &err);
+    snprintf(text, sizeof text, "base: %s/common/base.yaml\n", tt_test_dir());
+    tt_ok(load("s.yaml", text, NULL), &err);
+    snprintf(text, sizeof text, "%s/common/table.csv", tt_test_dir());
+    ck_assert_str_eq(spec->published.file, text);
+}
+END_TEST
+
 START_TEST(of_several_bases_the_later_wins_and_bases_have_bases)
 {
     write_file("a/one.yaml", "base: deeper/two.yaml\nseed: 1\nbatch: 8\n");
@@ -280,6 +296,7 @@ Suite *tt_test_suite(void)
     TCase *tc = tcase_create("spec_files");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_base_gives_what_the_spec_does_not_say);
+    tcase_add_test(tc, files_that_a_base_names_start_there_also_where_the_base_is_named_in_full);
     tcase_add_test(tc, of_several_bases_the_later_wins_and_bases_have_bases);
     tcase_add_test(tc, another_plugin_in_the_spec_replaces_the_whole_map_of_the_base);
     tcase_add_test(tc, a_cycle_of_bases_is_refused_with_its_chain);
