@@ -50,10 +50,10 @@ def make(model, tokenizer):
 
 
 def texts(caption):
-    """The caption, without its first, middle and last third by characters, and the null caption."""
+    """The caption, its thirds by characters, and the null caption."""
     n = len(caption)
     a, b = n // 3, 2 * n // 3
-    return [caption, caption[a:], caption[:a] + caption[b:], caption[:b], ""]
+    return [caption, caption[:a], caption[a:b], caption[b:], ""]
 
 
 class Clid:
