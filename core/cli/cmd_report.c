@@ -15,9 +15,9 @@ static const char help[] =
     "at the\n"
     "threshold that calibration fitted, TPR at 1 and 0.1 % FPR, all with intervals, queries a sample and "
     "seconds;\n"
-    "then paired comparisons, and what failed. Several runs are put beside each "
-    "other; of a sweep a line for each cell, model and attack, and of replicates means with intervals by "
-    "level.\n"
+    "then paired comparisons, controls, what was asked of models, and what failed. Several runs are put "
+    "beside each other; of a sweep a line for each cell, model and attack, and of replicates means with "
+    "intervals by level.\n"
     "\n"
     "  --format FORM  terminal (default), markdown, latex (booktabs), csv (a line a number), json, or html: "
     "one file\n"
@@ -26,10 +26,14 @@ static const char help[] =
     "  --out FILE     write there (html: default DIR/report.html; else standard output)\n"
     "  --details      terminal: also bootstrap and partial AUC, precision at prevalence, set-level "
     "inference, the\n"
-    "                 papers' own variants\n"
+    "                 papers' own variants, the most and least member-like images\n"
     "  --figures      also draws ROC curves, scores and AUC against queries into DIR/figures, with data and "
-    "script\n"
-    "  --images N     html: so many of the most and of the least member-like; default 6, 0 for none\n";
+    "script;\n"
+    "                 markdown and latex show them\n"
+    "  --images N     so many of the most and of the least member-like, by name, in html as pictures; "
+    "default "
+    "6,\n"
+    "                 0 for none\n";
 
 typedef struct options {
     const char **dirs;
@@ -52,12 +56,13 @@ static tt_status print_runs(const options *o, const runs *r, tt_buf *out, tt_err
         const tt_run_info *info = r->of[i].has_info ? &r->of[i].info : NULL;
         if (json) {
             if (i) tt_buf_printf(out, ",");
-            good = tt_results_json(&r->of[i].results, info, out);
+            good = tt_results_json(&r->of[i].results, info, o->images, out);
             continue;
         }
         if (several) tt_buf_printf(out, "%s== %s\n", i ? "\n" : "", r->of[i].name);
         good = tt_results_table(&r->of[i].results, info, out);
-        if (o->details) good = good && tt_buf_printf(out, "\n") && tt_results_details(&r->of[i].results, out);
+        if (o->details)
+            good = good && tt_buf_printf(out, "\n") && tt_results_details(&r->of[i].results, o->images, out);
     }
     if (json && several) tt_buf_printf(out, "]\n");
     return good ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory for the report");
@@ -76,36 +81,65 @@ static tt_status add_replication(const char *dir, tt_report *report, tt_error *e
     return s;
 }
 
+/* From where the report will lie to the folder of the figures: "" where that is its own, else as the command
+ * line has it. NULL: out of memory. */
+static char *figures_at(const options *o)
+{
+    const char *dir = o->dirs[0], *slash = o->out ? strrchr(o->out, '/') : NULL;
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    if (slash && (size_t)(slash - o->out) == n && strncmp(o->out, dir, n) == 0) return tt_strdup("");
+    char *at = tt_alloc(n + 2);
+    if (at) snprintf(at, n + 2, "%.*s/", (int)n, dir);
+    return at;
+}
+
+/* Draws first: Markdown and LaTeX show what was drawn. */
+static tt_status draw(const options *o, tt_report *report, char **at, tt_error *err)
+{
+    tt_report_figure *figures;
+    bool drawn;
+    tt_status s = tt_report_figures(report, &drawn, err);
+    if (!s && !drawn)
+        fprintf(stderr, "telltale: no gnuplot here: %s/figures holds data and scripts, but no pictures\n",
+                report->dir);
+    if (s || !drawn) return s;
+    s = tt_report_figure_list(report, report->arena, &figures, &report->n_figures, err);
+    *at = figures_at(o);
+    if (!s && !*at) s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the report");
+    report->figures = figures;
+    report->figures_at = *at;
+    return s;
+}
+
 static tt_status make_form(const options *o, const runs *r, tt_buf *out, tt_error *err)
 {
     tt_report report;
-    tt_status s = tt_report_make(r->of, r->n, &report, err);
+    tt_status s = tt_report_make(r->of, r->n, o->images, &report, err);
     if (s) return s;
-    bool good = true, drawn = true;
+    bool good = true;
+    char *at = NULL;
     report.dir = o->dirs[0];
     for (size_t i = 0; i < o->n_dirs && !s; i++)
         if (tt_sweep_index_there(o->dirs[i])) s = add_replication(o->dirs[i], &report, err);
-    if (s) {
-        tt_report_free(&report);
-        return s;
-    }
-    if (strcmp(o->format, "markdown") == 0)
+    if (!s && o->figures && strcmp(o->format, "html") != 0) s = draw(o, &report, &at, err);
+    if (s)
+        good = true;
+    else if (strcmp(o->format, "markdown") == 0)
         good = tt_report_markdown(&report, out);
     else if (strcmp(o->format, "latex") == 0)
         good = tt_report_latex(&report, out);
     else if (strcmp(o->format, "csv") == 0)
         good = tt_report_csv(&report, out);
     else if (strcmp(o->format, "html") == 0)
-        s = tt_report_html(&report, &(tt_report_html_options){o->images}, out, err);
+        s = tt_report_html(&report, out, err);
     else
         s = print_runs(o, r, out, err);
     for (size_t i = 0; i < report.n_replicated && strcmp(o->format, "terminal") == 0; i++)
         tt_replicated_table(&report.replicated[i], out);
     if (!good) s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the report");
-    if (!s && o->figures && strcmp(o->format, "html") != 0) s = tt_report_figures(&report, &drawn, err);
-    if (!drawn)
-        fprintf(stderr, "telltale: no gnuplot here: %s/figures holds data and scripts, but no pictures\n",
-                report.dir);
+    tt_free(at);
     tt_report_free(&report);
     return s;
 }

@@ -161,7 +161,7 @@ static void csv_line(tt_buf *out, const tt_replicated *r, const char *metric, do
     csv_number(out, value);
     csv_number(out, value - half_width);
     csv_number(out, value + half_width);
-    tt_buf_printf(out, "\n");
+    tt_buf_printf(out, ",\n");
 }
 
 static void csv_level(tt_buf *out, const tt_replicated_list *list, const tt_replicated *r, size_t m,

@@ -50,15 +50,6 @@ void tt_report_run_free(tt_report_run *run)
 
 /* ---- rows ---- */
 
-static const tt_run_step *step_of(const tt_report_run *run, const tt_result_scores *r)
-{
-    for (size_t i = 0; run->has_info && i < run->info.n_steps; i++)
-        if (strcmp(run->info.steps[i].attack, r->attack) == 0 &&
-            strcmp(run->info.steps[i].role, r->role) == 0)
-            return &run->info.steps[i];
-    return NULL;
-}
-
 typedef void (*row_writer)(tt_table_builder *b, const tt_report_run *run, const tt_result_scores *r);
 
 static void for_role(tt_table_builder *b, const char *role, row_writer write)
@@ -126,7 +117,7 @@ static void main_row(tt_table_builder *b, const tt_report_run *run, const tt_res
     for (size_t k = 0; k < n_more; k++)
         put_tpr_at(b, e, more[k]);
     tt_table_put(b, NAN, "%.4g", r->predictions);
-    const tt_run_step *step = step_of(run, r);
+    const tt_run_step *step = run->has_info ? tt_run_step_of(&run->info, r->attack, r->role) : NULL;
     if (step)
         tt_table_put(b, NAN, "%.1f", step->seconds);
     else
@@ -382,61 +373,29 @@ static void failures(tt_table_builder *b)
     tt_table_end(b, false, 0, 0);
 }
 
+static void warning(tt_table_builder *b, const tt_report_run *run, const char *attack, const char *text)
+{
+    tt_table_row(b, run);
+    tt_table_put(b, NAN, "%s", attack);
+    tt_table_put(b, NAN, "%s", text);
+}
+
 static void warnings(tt_table_builder *b)
 {
     static const char *const columns[] = {"attack", "what"};
     char text[400];
-    tt_table_begin(b, "warnings", "warnings", NULL, columns, 2, count_scores(b->report));
-    for (size_t i = 0; i < b->report->n_runs && !b->failed; i++)
-        for (size_t k = 0; k < b->report->runs[i].results.n_scores; k++) {
-            const tt_result_scores *r = &b->report->runs[i].results.scores[k];
-            if (!tt_result_direction(r, text)) continue;
-            tt_table_row(b, &b->report->runs[i]);
-            tt_table_put(b, NAN, "%s", r->attack);
-            tt_table_put(b, NAN, "%s", text);
-        }
-    tt_table_end(b, false, 0, 0);
-}
-
-static void provenance(tt_table_builder *b)
-{
-    static const char *const columns[] = {"what", "value"};
-    size_t rows = 0;
+    size_t rows = count_scores(b->report);
     for (size_t i = 0; i < b->report->n_runs; i++)
-        rows += 10 + b->report->runs[i].results.n_models;
-    tt_table_begin(b, "provenance", "provenance", NULL, columns, 2, rows);
+        rows += b->report->runs[i].results.n_features;
+    tt_table_begin(b, "warnings", "warnings", NULL, columns, 2, rows);
     for (size_t i = 0; i < b->report->n_runs && !b->failed; i++) {
         const tt_report_run *run = &b->report->runs[i];
-        tt_table_row(b, run);
-        tt_table_put(b, NAN, "telltale");
-        tt_table_put(b, NAN, "%s", run->results.version);
-        tt_table_row(b, run);
-        tt_table_put(b, NAN, "seed");
-        tt_table_put(b, NAN, "%llu", (unsigned long long)run->results.seed);
-        for (size_t k = 0; k < run->results.n_models; k++) {
-            const tt_result_model *m = &run->results.models[k];
-            tt_table_row(b, run);
-            tt_table_put(b, NAN, "model %s", m->role);
-            tt_table_put(b, NAN, "%s, revision %u, weights %.16s…, %s", m->plugin, m->revision, m->digest,
-                         m->environment);
-        }
-        if (!run->has_info) continue;
-        tt_table_row(b, run);
-        tt_table_put(b, NAN, "machine");
-        tt_table_put(b, NAN, "%s; %.0f s in all; started %u times", run->info.host_name, run->info.seconds,
-                     run->info.resumed + 1);
-        char text[96];
-        const char *confinement = tt_run_confinement(&run->info, text);
-        if (confinement) {
-            tt_table_row(b, run);
-            tt_table_put(b, NAN, "confinement");
-            tt_table_put(b, NAN, "%s", confinement);
-        }
-        const char *money = tt_run_money(&run->info, text);
-        if (!money) continue;
-        tt_table_row(b, run);
-        tt_table_put(b, NAN, "money");
-        tt_table_put(b, NAN, "%s", money + strlen("money: "));
+        for (size_t k = 0; k < run->results.n_scores; k++)
+            if (tt_result_direction(&run->results.scores[k], text))
+                warning(b, run, run->results.scores[k].attack, text);
+        for (size_t k = 0; k < run->results.n_features; k++)
+            if (tt_result_bad_samples(&run->results.features[k], text))
+                warning(b, run, run->results.features[k].attack, text);
     }
     tt_table_end(b, false, 0, 0);
 }
@@ -450,10 +409,14 @@ static bool role_seen(const tt_report *report, size_t run, size_t score)
     return false;
 }
 
-tt_status tt_report_make(const tt_report_run *runs, size_t n_runs, tt_report *report, tt_error *err)
+tt_status tt_report_make(const tt_report_run *runs, size_t n_runs, size_t images, tt_report *report,
+                         tt_error *err)
 {
-    *report = (tt_report){
-        .arena = tt_arena_create(0), .runs = runs, .n_runs = n_runs, .dir = n_runs ? runs[0].dir : NULL};
+    *report = (tt_report){.arena = tt_arena_create(0),
+                          .runs = runs,
+                          .n_runs = n_runs,
+                          .images = images,
+                          .dir = n_runs ? runs[0].dir : NULL};
     tt_table_builder b = {.report = report, .failed = !report->arena};
     for (size_t i = 0; i < n_runs && !b.failed; i++)
         for (size_t k = 0; k < runs[i].results.n_scores && !b.failed; k++)
@@ -462,7 +425,9 @@ tt_status tt_report_make(const tt_report_run *runs, size_t n_runs, tt_report *re
         published(&b, &runs[i]);
     if (!b.failed) warnings(&b);
     if (!b.failed) failures(&b);
-    if (!b.failed) provenance(&b);
+    if (!b.failed) tt_report_extremes(&b);
+    if (!b.failed) tt_report_counts(&b);
+    if (!b.failed) tt_report_provenance(&b);
     if (!b.failed) return TT_OK;
     tt_report_free(report);
     return tt_fail(err, TT_ERR_MEMORY, "out of memory for a report");

@@ -26,4 +26,16 @@ void tt_table_end(tt_table_builder *b, bool ranked, size_t first, size_t last);
 /* report_controls.c */
 void tt_report_controls(tt_table_builder *b, const char *role);
 
+/* report_provenance.c */
+void tt_report_extremes(tt_table_builder *b);
+void tt_report_counts(tt_table_builder *b);
+void tt_report_provenance(tt_table_builder *b);
+
+/* report_html.c */
+void tt_html_text(tt_buf *out, const char *text); /* escaped */
+void tt_html_base64(tt_buf *out, const void *data, size_t size);
+
+/* report_html_images.c: the first run's images, where report->images asks for any */
+tt_status tt_html_images(tt_buf *out, const tt_report *report, tt_error *err);
+
 #endif

@@ -170,6 +170,8 @@ TT_API tt_status tt_results_compare(tt_results *r, tt_error *err);
 /* Named check "direction": are the scores on the target, or on the calibration, significantly lower for
  * members (upper end of the AUC's interval below 0.5)? Then `text` says so. Scores are never turned round. */
 TT_API bool tt_result_direction(const tt_result_scores *r, char text[400]);
+/* Were samples left out, their features being no finite numbers? */
+TT_API bool tt_result_bad_samples(const tt_result_features *f, char text[400]);
 
 /* Writes `path` under a temporary name, syncs, renames. Same results, same bytes. */
 TT_API tt_status tt_results_write(const tt_results *r, const char *path, tt_error *err);
@@ -203,13 +205,55 @@ TT_API const char *tt_run_money(const tt_run_info *info, char text[96]);
 /* "workers confined by Landlock (ABI 7)", …; NULL: unknown, a file of before. `text` has room for it. */
 TT_API const char *tt_run_confinement(const tt_run_info *info, char text[96]);
 
+/* The step of run.json that measured this; NULL: it shares another's, or info is NULL. */
+TT_API const tt_run_step *tt_run_step_of(const tt_run_info *info, const char *attack, const char *role);
+
+/* ---- what was asked of models ---- */
+
+/* The counts of a tt_meter in the order of its fields; those of services, the attacker's own models, last. */
+enum { TT_COUNTS = 7, TT_COUNT_SERVICES = 5 };
+TT_API extern const char *const tt_count_names[TT_COUNTS];
+TT_API void tt_counts_of(const tt_meter *m, uint64_t counts[TT_COUNTS]);
+/* Over all attacks on one model: attributed, and computed after sharing (zeros if info is NULL). */
+TT_API void tt_results_counts(const tt_results *r, const tt_run_info *info, const char *role,
+                              uint64_t asked[TT_COUNTS], uint64_t executed[TT_COUNTS]);
+/* A line a model. */
+TT_API void tt_results_counts_text(const tt_results *r, const tt_run_info *info, tt_buf *out);
+
+/* ---- what exactly was examined ---- */
+
+typedef struct tt_result_set {
+    const char *data, *split;
+    size_t n;         /* images */
+    tt_digest digest; /* SHA-256 over the images' digests, in the order of /samples */
+} tt_result_set;
+/* The sets that the run took images from, in `arena`. */
+TT_API tt_status tt_results_sets(const tt_results *r, tt_arena *arena, tt_result_set **sets, size_t *n,
+                                 tt_error *err);
+/* One line: version, seed, the models' digests. */
+TT_API void tt_results_identity_text(const tt_results *r, tt_buf *out);
+
+/* ---- the most and least member-like ---- */
+
+/* Of the attacked model, and scored. */
+TT_API bool tt_result_has_extremes(const tt_result_scores *r);
+/* Rows of r with the highest and the lowest scores, the most extreme first; equal scores by row. most, least:
+ * room for `count`; *n: at most half of the rows. */
+TT_API tt_status tt_result_extremes(const tt_result_scores *r, size_t count, uint32_t *most, uint32_t *least,
+                                    size_t *n, tt_error *err);
+
+/* ---- forms ---- */
+
 /* The table that `telltale run` ends with and `telltale report DIR` prints: for each role a block with one
  * line an attack (AUC, ASR, TPR@1 %FPR, TPR@0.1 %FPR with intervals, queries a sample, seconds), then the
- * paired comparisons, then what failed. info may be NULL. */
+ * paired comparisons, what was asked of models, what failed. info may be NULL. */
 TT_API bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_buf *out);
-/* The rest of the statistics, for people who ask: `telltale report --details`. */
-TT_API bool tt_results_details(const tt_results *r, tt_buf *out);
-/* The same as JSON. */
-TT_API bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out);
+/* For people who ask, `telltale report --details`: the rest of the statistics, and the `extremes` most and
+ * least member-like samples of each attack. */
+TT_API bool tt_results_details(const tt_results *r, size_t extremes, tt_buf *out);
+/* All of it as JSON. */
+TT_API bool tt_results_json(const tt_results *r, const tt_run_info *info, size_t extremes, tt_buf *out);
+/* Its last part: counts, published numbers, models, images, machine, spec. */
+bool tt_results_provenance_json(const tt_results *r, const tt_run_info *info, tt_buf *out);
 
 #endif

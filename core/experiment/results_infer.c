@@ -72,9 +72,37 @@ static void details_of(const tt_result_scores *r, tt_buf *out)
     tt_buf_printf(out, "\n");
 }
 
-/* One block for each judged model, in the order of the scores. */
-bool tt_results_details(const tt_results *r, tt_buf *out)
+static void extreme(const tt_results *r, const tt_result_scores *s, const uint32_t *rows, size_t n,
+                    const char *which, tt_buf *out)
 {
+    tt_buf_printf(out, "    the %s member-like:", which);
+    for (size_t i = 0; i < n; i++) {
+        const tt_result_sample *sample = &r->samples[s->sample[rows[i]]];
+        tt_buf_printf(out, "%s %s %s (%.4g, %s)", i ? ";" : "", sample->data, sample->id, s->scores[rows[i]],
+                      s->member[rows[i]] ? "member" : "non-member");
+    }
+    tt_buf_printf(out, "\n");
+}
+
+static bool extremes_of(const tt_results *r, const tt_result_scores *s, size_t count, tt_buf *out)
+{
+    if (count == 0 || !tt_result_has_extremes(s)) return true;
+    size_t n;
+    tt_error err = {0};
+    uint32_t *rows = tt_alloc_array(2 * count, sizeof *rows);
+    bool good = rows && tt_result_extremes(s, count, rows, rows + count, &n, &err) == TT_OK;
+    if (good) {
+        extreme(r, s, rows, n, "most", out);
+        extreme(r, s, rows + count, n, "least", out);
+    }
+    tt_free(rows);
+    return good;
+}
+
+/* One block for each judged model, in the order of the scores. */
+bool tt_results_details(const tt_results *r, size_t extremes, tt_buf *out)
+{
+    bool good = true;
     for (size_t i = 0; i < r->n_scores; i++) {
         const char *role = r->scores[i].role;
         bool seen = false;
@@ -83,8 +111,10 @@ bool tt_results_details(const tt_results *r, tt_buf *out)
         if (seen) continue;
         tt_buf_printf(out, "%s%s, in detail\n", i ? "\n" : "", role);
         for (size_t k = i; k < r->n_scores; k++)
-            if (strcmp(r->scores[k].role, role) == 0 && r->scores[k].has_inference)
+            if (strcmp(r->scores[k].role, role) == 0 && r->scores[k].has_inference) {
                 details_of(&r->scores[k], out);
+                good &= extremes_of(r, &r->scores[k], extremes, out);
+            }
     }
-    return !out->failed;
+    return good && !out->failed;
 }

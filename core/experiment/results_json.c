@@ -69,7 +69,38 @@ static void inference(tt_buf *out, const tt_inference *f)
     tt_buf_printf(out, "}");
 }
 
-static void scores(tt_buf *out, const tt_result_scores *r, const tt_run_info *info)
+static void extreme(tt_buf *out, const char *key, const tt_results *all, const tt_result_scores *r,
+                    const uint32_t *rows, size_t n)
+{
+    tt_buf_printf(out, ", \"%s\": [", key);
+    for (size_t i = 0; i < n; i++) {
+        const tt_result_sample *sample = &all->samples[r->sample[rows[i]]];
+        tt_buf_printf(out, "%s{\"data\": ", i ? ", " : "");
+        tt_json_quote(out, sample->data);
+        text(out, "id", sample->id);
+        number(out, "score", r->scores[rows[i]]);
+        tt_buf_printf(out, ", \"member\": %s}", r->member[rows[i]] ? "true" : "false");
+    }
+    tt_buf_printf(out, "]");
+}
+
+static void extremes(tt_buf *out, const tt_results *all, const tt_result_scores *r, size_t count)
+{
+    if (count == 0 || !tt_result_has_extremes(r)) return;
+    size_t n;
+    tt_error err = {0};
+    uint32_t *rows = tt_alloc_array(2 * count, sizeof *rows);
+    if (rows && tt_result_extremes(r, count, rows, rows + count, &n, &err) == TT_OK) {
+        extreme(out, "most_member_like", all, r, rows, n);
+        extreme(out, "least_member_like", all, r, rows + count, n);
+    } else {
+        out->failed = true;
+    }
+    tt_free(rows);
+}
+
+static void scores(tt_buf *out, const tt_results *all, const tt_result_scores *r, const tt_run_info *info,
+                   size_t n_extremes)
 {
     tt_buf_printf(out, "{\"attack\": ");
     tt_json_quote(out, r->attack);
@@ -78,9 +109,8 @@ static void scores(tt_buf *out, const tt_result_scores *r, const tt_run_info *in
     text(out, "calibration", r->calibration);
     text(out, "fitted", r->fitted);
     number(out, "predictions_per_sample", r->predictions);
-    for (size_t i = 0; info && i < info->n_steps; i++)
-        if (strcmp(info->steps[i].attack, r->attack) == 0 && strcmp(info->steps[i].role, r->role) == 0)
-            number(out, "seconds", info->steps[i].seconds);
+    const tt_run_step *step = tt_run_step_of(info, r->attack, r->role);
+    if (step) number(out, "seconds", step->seconds);
     if (r->failure) {
         text(out, "failure", r->failure);
         tt_buf_printf(out, "}");
@@ -109,6 +139,7 @@ static void scores(tt_buf *out, const tt_result_scores *r, const tt_run_info *in
         number(out, "blind_auc", r->gain.auc_b);
     }
     if (r->has_inference) inference(out, &r->inference);
+    extremes(out, all, r, n_extremes);
     tt_buf_printf(out, "}");
 }
 
@@ -153,14 +184,9 @@ static void near_duplicates(tt_buf *out, const tt_results *r)
     tt_buf_printf(out, "]}");
 }
 
-bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
+static void comparisons(tt_buf *out, const tt_results *r)
 {
-    tt_buf_printf(out, "{\n  \"scores\": [");
-    for (size_t i = 0; i < r->n_scores; i++) {
-        tt_buf_printf(out, "%s\n    ", i ? "," : "");
-        scores(out, &r->scores[i], info);
-    }
-    tt_buf_printf(out, "\n  ],\n  \"comparisons\": [");
+    tt_buf_printf(out, ",\n  \"comparisons\": [");
     for (size_t i = 0; i < r->n_comparisons; i++) {
         const tt_result_comparison *c = &r->comparisons[i];
         tt_buf_printf(out, "%s\n    {\"role\": ", i ? "," : "");
@@ -174,23 +200,50 @@ bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
         number(out, "p_holm", c->p_holm);
         tt_buf_printf(out, "}");
     }
-    tt_buf_printf(out, "\n  ],\n  \"controls\": ");
+    tt_buf_printf(out, "\n  ]");
+}
+
+static void controls(tt_buf *out, const tt_results *r)
+{
+    tt_buf_printf(out, ",\n  \"controls\": ");
     if (r->controls_off) tt_buf_printf(out, "\"off\"");
     for (size_t i = 0; i < r->n_controls; i++) {
         tt_buf_printf(out, "%s\n    ", i ? "," : "[");
         control(out, &r->controls[i]);
     }
     if (!r->controls_off) tt_buf_printf(out, r->n_controls ? "\n  ]" : "[]");
-    near_duplicates(out, r);
-    char warning[400];
-    size_t warned = 0;
+}
+
+static void warning(tt_buf *out, size_t *told, const char *words)
+{
+    tt_buf_printf(out, (*told)++ ? ", " : "");
+    tt_json_quote(out, words);
+}
+
+static void warnings(tt_buf *out, const tt_results *r)
+{
+    char words[400];
+    size_t told = 0;
     tt_buf_printf(out, ",\n  \"warnings\": [");
-    for (size_t i = 0; i < r->n_scores; i++) {
-        if (!tt_result_direction(&r->scores[i], warning)) continue;
-        tt_buf_printf(out, warned++ ? ", " : "");
-        tt_json_quote(out, warning);
-    }
+    for (size_t i = 0; i < r->n_scores; i++)
+        if (tt_result_direction(&r->scores[i], words)) warning(out, &told, words);
+    for (size_t i = 0; i < r->n_features; i++)
+        if (tt_result_bad_samples(&r->features[i], words)) warning(out, &told, words);
     tt_buf_printf(out, "]");
+}
+
+bool tt_results_json(const tt_results *r, const tt_run_info *info, size_t n_extremes, tt_buf *out)
+{
+    tt_buf_printf(out, "{\n  \"scores\": [");
+    for (size_t i = 0; i < r->n_scores; i++) {
+        tt_buf_printf(out, "%s\n    ", i ? "," : "");
+        scores(out, r, &r->scores[i], info, n_extremes);
+    }
+    tt_buf_printf(out, "\n  ]");
+    comparisons(out, r);
+    controls(out, r);
+    near_duplicates(out, r);
+    warnings(out, r);
     char words[96];
     const char *confinement = info ? tt_run_confinement(info, words) : NULL;
     if (confinement) {
@@ -202,6 +255,5 @@ bool tt_results_json(const tt_results *r, const tt_run_info *info, tt_buf *out)
         tt_buf_printf(out, ",\n  \"money\": ");
         tt_json_quote(out, money + strlen("money: "));
     }
-    tt_buf_printf(out, "\n}\n");
-    return !out->failed;
+    return tt_results_provenance_json(r, info, out) && tt_buf_printf(out, "\n}\n") && !out->failed;
 }

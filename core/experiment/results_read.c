@@ -138,10 +138,13 @@ static tt_status read_one_features(reading *x, const char *group, tt_result_feat
     if (!s) s = number_of(x, group, "decodes", &f->attributed.decodes);
     if (!s) s = number_of(x, group, "texts", &f->attributed.texts);
     if (!s) s = number_of(x, group, "images", &f->attributed.images);
+    uint64_t bad_samples = 0;
+    if (!s) s = number_of(x, group, "bad_samples", &bad_samples);
     if (!s) s = number_of(x, group, "service_texts", &f->attributed.service_texts);
     if (!s) s = number_of(x, group, "service_predictions", &f->attributed.service_predictions);
     if (s) return s;
     f->n = dims[0];
+    f->n_bad = (size_t)bad_samples;
     f->n_columns = dims[1];
     f->values = values;
     f->sample = sample;

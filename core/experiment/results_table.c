@@ -78,14 +78,6 @@ static void rate(tt_buf *out, const tt_tpr *t)
         cell(out, RATE, "not resolvable");
 }
 
-static const tt_run_step *step_of(const tt_run_info *info, const tt_result_scores *r)
-{
-    for (size_t i = 0; info && i < info->n_steps; i++)
-        if (strcmp(info->steps[i].attack, r->attack) == 0 && strcmp(info->steps[i].role, r->role) == 0)
-            return &info->steps[i];
-    return NULL;
-}
-
 static void line(const tt_result_scores *r, const tt_run_info *info, tt_buf *out)
 {
     cell(out, NAME, "%s", r->attack);
@@ -99,7 +91,7 @@ static void line(const tt_result_scores *r, const tt_run_info *info, tt_buf *out
     for (size_t k = 1; k < e->n_tprs; k++)
         rate(out, &e->tpr[k]);
     cell(out, SHORT, "%.4g", r->predictions);
-    const tt_run_step *step = step_of(info, r);
+    const tt_run_step *step = tt_run_step_of(info, r->attack, r->role);
     if (step)
         cell(out, SHORT, "%.1f", step->seconds);
     else
@@ -188,6 +180,11 @@ static void warnings(const tt_results *r, tt_buf *out)
         tt_buf_printf(out, "%s  %s\n", any ? "" : "\nwarnings:\n", text);
         any = true;
     }
+    for (size_t i = 0; i < r->n_features; i++) {
+        if (!tt_result_bad_samples(&r->features[i], text)) continue;
+        tt_buf_printf(out, "%s  %s\n", any ? "" : "\nwarnings:\n", text);
+        any = true;
+    }
 }
 
 bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_buf *out)
@@ -196,6 +193,8 @@ bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_buf *out)
     const char *confinement = info ? tt_run_confinement(info, text) : NULL;
     blocks(r, info, out);
     counts(r, out);
+    tt_results_counts_text(r, info, out);
+    tt_results_identity_text(r, out);
     if (confinement) tt_buf_printf(out, "%s\n", confinement);
     const char *money = info ? tt_run_money(info, text) : NULL;
     if (money) tt_buf_printf(out, "%s\n", money);

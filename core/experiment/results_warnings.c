@@ -27,3 +27,12 @@ bool tt_result_direction(const tt_result_scores *r, char text[400])
                           &err) == TT_OK &&
            put(&calibration, r, " on its calibration", text);
 }
+
+bool tt_result_bad_samples(const tt_result_features *f, char text[400])
+{
+    if (f->n_bad == 0) return false;
+    snprintf(text, WARNING_MAX,
+             "%s on %s: %zu of %zu samples have a feature that is not a finite number: they are left out",
+             f->attack, f->role, f->n_bad, f->n);
+    return true;
+}

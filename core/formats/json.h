@@ -12,5 +12,8 @@ TT_API tt_status tt_json_read(tt_arena *arena, const char *path, size_t max_byte
                               tt_error *err);
 /* Appends a JSON string literal. */
 TT_API bool tt_json_quote(tt_buf *out, const char *text);
+/* Appends a JSON text with line breaks and indents; what is short stays on one line. What is no JSON comes
+ * out as something that is none. */
+TT_API bool tt_json_indent(const char *json, tt_buf *out);
 
 #endif

@@ -226,6 +226,53 @@ START_TEST(out_of_memory_is_an_error_not_a_crash)
 }
 END_TEST
 
+static void check_indented(const char *text, const char *wanted)
+{
+    tt_buf out = {0};
+    ck_assert(tt_json_indent(text, &out));
+    ck_assert_str_eq(out.data, wanted);
+    tt_buf_free(&out);
+}
+
+START_TEST(indenting_breaks_what_is_nested_or_long_and_changes_no_string)
+{
+    check_indented(
+        "{\"a\":{\"b\":[1,2],\"c\":{}},\"d\":\"x, {y}: \\\"z\\\\\"}",
+        "{\n  \"a\": {\n    \"b\": [1, 2],\n    \"c\": {}\n  },\n  \"d\": \"x, {y}: \\\"z\\\\\"\n}");
+    check_indented("[ {\"a\" : 1} ,\n2 ]", "[\n  {\"a\": 1},\n  2\n]");
+    check_indented(
+        "[\"012345678901234567890123456789012345678901234567890123456789\",\"01234567890123456789012345\"]",
+        "[\n  \"012345678901234567890123456789012345678901234567890123456789\",\n  "
+        "\"01234567890123456789012345\"\n]");
+}
+END_TEST
+
+START_TEST(indented_json_reads_back_the_same)
+{
+    static const char text[] = "{\"list\":[[],[1,[2,{\"x\":\"\\u00e9]\"}]],true,null],\"empty\":{},\"deep\":{"
+                               "\"a\":{\"b\":{\"c\":[0.5]}}}}";
+    tt_buf once = {0}, twice = {0};
+    ck_assert(tt_json_indent(text, &once));
+    ck_assert(tt_json_indent(once.data, &twice));
+    ck_assert_str_eq(once.data, twice.data);
+    const tt_node *list = tt_node_get(read(once.data), "list");
+    ck_assert_uint_eq(list->n_children, 4);
+    tt_buf_free(&once);
+    tt_buf_free(&twice);
+}
+END_TEST
+
+START_TEST(indenting_ends_on_text_that_is_no_json)
+{
+    static const char *const texts[] = {"", "\"", "\"\\", "[", "]]]}", "{\"a", "[[[", "{,}:"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        tt_buf out = {0};
+        ck_assert(tt_json_indent(texts[i], &out));
+        tt_buf_free(&out);
+    }
+}
+END_TEST
+
 Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("json");
@@ -244,6 +291,9 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, a_file_beyond_the_callers_limit_is_refused);
     tcase_add_test(tc, quoting_gives_json_that_reads_back);
     tcase_add_test(tc, quoting_replaces_bytes_that_are_not_utf8);
+    tcase_add_test(tc, indenting_breaks_what_is_nested_or_long_and_changes_no_string);
+    tcase_add_test(tc, indented_json_reads_back_the_same);
+    tcase_add_test(tc, indenting_ends_on_text_that_is_no_json);
     tcase_add_test(tc, out_of_memory_is_an_error_not_a_crash);
     suite_add_tcase(suite, tc);
     return suite;
