@@ -214,6 +214,24 @@ static tt_status check_services(const tt_spec *spec, const tt_spec_attack *a, co
     return TT_OK;
 }
 
+/* Data that a step uses beside the candidates: those of a model that the attack is calibrated on. */
+static tt_status check_auxiliary(const tt_spec *spec, const tt_spec_attack *a, tt_error *err)
+{
+    const tt_spec_model *shadow = tt_spec_model_of(spec, "shadow");
+    if (a->calibration != TT_CALIBRATION_SHADOW) return TT_OK;
+    const tt_spec_set *used[2] = {&shadow->members, &shadow->nonmembers};
+    for (int k = 0; k < 2; k++) {
+        if (tt_spec_has_auxiliary(spec, used[k])) continue;
+        tt_node_fail(a->plugin.node, err,
+                     "attacks.%s is calibrated on models.shadow: the step 'measure %s on shadow' uses %s.%s, "
+                     "which threat_model.auxiliary does not name: add it, or say calibration: none",
+                     a->name, a->name, used[k]->data->name, used[k]->split);
+        err->code = TT_ERR_REFUSED;
+        return TT_ERR_REFUSED;
+    }
+    return TT_OK;
+}
+
 static tt_status check_attack(const tt_spec *spec, size_t attack, const tt_plan *plan, tt_error *err)
 {
     const tt_spec_attack *a = &spec->attacks[attack];
@@ -223,7 +241,8 @@ static tt_status check_attack(const tt_spec *spec, size_t attack, const tt_plan 
                             "attacks.%s is calibrated on a shadow model: add models.shadow with members and "
                             "nonmembers, or say calibration: split or none",
                             a->name);
-    tt_status s = check_services(spec, a, &plan->attacks[attack], err);
+    tt_status s = check_auxiliary(spec, a, err);
+    if (!s) s = check_services(spec, a, &plan->attacks[attack], err);
     if (!s) s = check_budget(spec, a, &plan->attacks[attack], err);
     return s ? s : check_access(spec, a, &plan->attacks[attack], err);
 }

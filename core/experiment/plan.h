@@ -32,7 +32,7 @@ typedef struct tt_plan {
 } tt_plan;
 
 /* Asks a worker for each attack's plan. TT_ERR_REFUSED: an attack needs access that threat_model does not
- * grant, or captions that it withholds. */
+ * grant, captions that it withholds, or data that it does not name. */
 TT_API tt_status tt_plan_make(const tt_spec *spec, const tt_launch *launch, tt_plan *plan, tt_error *err);
 /* The same with a planner of the caller's, which must outlive the plan: for many plans. */
 TT_API tt_status tt_plan_make_with(const tt_spec *spec, tt_planner *planner, tt_plan *plan, tt_error *err);

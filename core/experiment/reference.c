@@ -72,6 +72,8 @@ static const char *own_type(tt_spec_key_type type)
         return "one or a list of ";
     case TT_KEY_SET:
         return "`DATASET.SPLIT`";
+    case TT_KEY_SETS:
+        return "list of `DATASET.SPLIT`, or one of ";
     case TT_KEY_PLUGIN:
         return "name of a plugin";
     case TT_KEY_PATH:

@@ -183,6 +183,13 @@ static tt_node *axes(maker *m)
     return map;
 }
 
+static tt_node *split_name(maker *m)
+{
+    tt_node *map = typed(m, "string");
+    set_text(m, map, "pattern", "^[^.]+\\..+$");
+    return map;
+}
+
 static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
 {
     switch (row->type) {
@@ -225,11 +232,10 @@ static tt_node *own_type(maker *m, const tt_spec_key *row, tt_plugin_kind kind)
     }
     case TT_KEY_TRANSFORMS:
         return list_of(m, reference_to(m, "transform", ""));
-    case TT_KEY_SET: {
-        tt_node *map = typed(m, "string");
-        set_text(m, map, "pattern", "^[^.]+\\..+$");
-        return map;
-    }
+    case TT_KEY_SET:
+        return split_name(m);
+    case TT_KEY_SETS:
+        return any_of(m, choice(m, row->choices), list_of(m, split_name(m)), NULL);
     default:
         return reference_to(m, row->key, "");
     }

@@ -130,6 +130,7 @@ static tt_status read_threat_model(const tt_spec_reader *r)
     if (!s) s = tt_spec_note(r, read_access(r, &map, made));
     if (!s) s = tt_spec_choice(&map, "captions", &known_captions);
     r->spec->captions_known = known_captions == 1;
+    if (!s) s = tt_spec_read_auxiliary(r, map.node, made);
     if (!s)
         s = tt_spec_resolve(r, made, "captions",
                             tt_made_text(r->spec->arena, known_captions == 1 ? "known" : "unknown"));

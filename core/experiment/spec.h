@@ -126,6 +126,9 @@ typedef struct tt_spec {
     tt_spec_set members, nonmembers;
     uint32_t access;     /* TT_CAP_…: threat_model.access, a preset or a list of capabilities; required */
     bool captions_known; /* threat_model.captions: known (default) | unknown */
+    tt_spec_set *auxiliary; /* threat_model.auxiliary: what the attacker has beside the candidates … */
+    size_t n_auxiliary;
+    bool auxiliary_all;      /* … or (default) all that the spec names */
     tt_spec_attack *attacks; /* the spec's, then controls */
     size_t n_attacks;
     uint32_t near_duplicates; /* bits of 256 within which images of two sets look alike; 0: not searched */
@@ -163,6 +166,8 @@ TT_API tt_status tt_spec_load(const char *path, const char *const *overrides, si
 TT_API void tt_spec_free(tt_spec *spec);                                                 /* NULL is fine */
 TT_API const tt_spec_model *tt_spec_model_of(const tt_spec *spec, const char *role);     /* NULL: none */
 TT_API const tt_spec_service *tt_spec_service_of(const tt_spec *spec, const char *name); /* NULL: none */
+/* Has the attacker these data, which are no candidates? */
+TT_API bool tt_spec_has_auxiliary(const tt_spec *spec, const tt_spec_set *set);
 TT_API const char *tt_calibration_name(tt_calibration c);
 TT_API const char *tt_control_name(tt_control control); /* "blind"; "" for none */
 /* Plugins of a registry, which must outlive the source: for tests and in-process tools. */

@@ -95,15 +95,9 @@ static tt_status check_split(const tt_spec_reader *r, const tt_spec_set *set, co
     return TT_OK;
 }
 
-static tt_status read_set(const tt_spec_reader *r, const tt_node *parent, const char *prefix, const char *key,
-                          tt_spec_set *set)
+tt_status tt_spec_read_set(const tt_spec_reader *r, const tt_node *node, const char *what, tt_spec_set *set)
 {
     tt_spec *spec = r->spec;
-    const char *what = tt_spec_path(r, prefix, key);
-    const tt_node *node = tt_node_get(parent, key);
-    if (!node || node->kind == TT_NODE_NULL)
-        return tt_node_fail(parent, r->err, "%s is missing: name a split of a data set, e.g. faces.seen",
-                            what);
     const char *dot = node->kind == TT_NODE_STRING ? strchr(node->text, '.') : NULL;
     if (!dot || dot == node->text || dot[1] == '\0')
         return tt_node_fail(node, r->err, "%s is %.80s: must be DATASET.SPLIT, e.g. faces.seen", what,
@@ -120,6 +114,17 @@ static tt_status read_set(const tt_spec_reader *r, const tt_node *parent, const 
     const char *near = tt_nearest(name, names, spec->n_data);
     return tt_node_fail(node, r->err, "%s: there is no data set '%s'%s%s%s", what, name,
                         near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static tt_status read_set(const tt_spec_reader *r, const tt_node *parent, const char *prefix, const char *key,
+                          tt_spec_set *set)
+{
+    const char *what = tt_spec_path(r, prefix, key);
+    const tt_node *node = tt_node_get(parent, key);
+    if (!node || node->kind == TT_NODE_NULL)
+        return tt_node_fail(parent, r->err, "%s is missing: name a split of a data set, e.g. faces.seen",
+                            what);
+    return tt_spec_read_set(r, node, what, set);
 }
 
 tt_status tt_spec_read_sets(const tt_spec_reader *r, const tt_node *parent, const char *prefix,

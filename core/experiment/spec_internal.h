@@ -109,6 +109,12 @@ tt_status tt_spec_read_data(const tt_spec_reader *r);
 tt_status tt_spec_read_sets(const tt_spec_reader *r, const tt_node *parent, const char *prefix,
                             tt_spec_set *members, tt_spec_set *nonmembers, tt_node *resolved);
 
+/* "faces.seen" at `node`; `what` names the key. */
+tt_status tt_spec_read_set(const tt_spec_reader *r, const tt_node *node, const char *what, tt_spec_set *set);
+
+/* spec_auxiliary.c */
+tt_status tt_spec_read_auxiliary(const tt_spec_reader *r, const tt_node *threat_model, tt_node *made);
+
 /* spec_plugins.c: a path as this process finds it: relative ones start from the folder of their file. NULL:
  * out of memory */
 const char *tt_spec_path_of(const tt_spec_reader *r, const tt_node *node);

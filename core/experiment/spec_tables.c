@@ -93,6 +93,10 @@ static const tt_spec_key threat_model[] = {
      "list of capabilities"},
     {"captions", TT_KEY_CHOICE, "known", 0, 0, "unknown|known", false,
      "unknown: attacks get no captions, and those that need them are refused"},
+    {"auxiliary", TT_KEY_SETS, "all", 0, 0, "all|none", false,
+     "data beside the candidates that the attacker has: all that the spec names, none, or a list of "
+     "DATASET.SPLIT. A step that uses other data, as calibration on a shadow of other images does, is "
+     "refused"},
 };
 TABLE(tt_spec_table_threat_model, threat_model);
 

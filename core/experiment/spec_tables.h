@@ -13,6 +13,7 @@ typedef enum tt_spec_key_type {
     TT_KEY_CHOICE, /* one of `choices` */
     TT_KEY_ACCESS, /* one of `choices`, or a list of them */
     TT_KEY_SET,    /* DATASET.SPLIT */
+    TT_KEY_SETS,   /* one of `choices`, or a list of DATASET.SPLIT */
     TT_KEY_PLUGIN, /* a plugin's name; its parameters stand beside it (but for backends) */
     TT_KEY_PATH,
     TT_KEY_BASE, /* a path or a list of paths */

@@ -298,6 +298,25 @@ START_TEST(the_threat_model_is_enforced_before_any_work)
 }
 END_TEST
 
+START_TEST(data_that_the_threat_model_does_not_name_are_not_used)
+{
+    ck_assert_int_eq(run(both, "threat_model.auxiliary=none", "named"), 3);
+    has("attacks.loss is calibrated on models.shadow: the step 'measure loss on shadow' uses faces.a, which "
+        "threat_model.auxiliary does not name");
+    ck_assert_int_eq(run(both, "'threat_model.auxiliary=[faces.a]'", "named"), 3);
+    has("uses faces.b, which");
+    ck_assert_int_eq(run(both, "threat_model.auxiliary=none attacks.loss.calibration=none", "named"), 3);
+    has("'measure clid on shadow'");
+    /* candidates whose labels are known are no auxiliary data */
+    ck_assert_int_eq(run(both,
+                         "threat_model.auxiliary=none attacks.loss.calibration=none "
+                         "attacks.clid.calibration=split",
+                         "named"),
+                     0);
+    ck_assert_int_eq(run(both, "'threat_model.auxiliary=[faces.a, faces.b]'", "named"), 0);
+}
+END_TEST
+
 START_TEST(a_budget_is_kept_before_and_during_a_run)
 {
     ck_assert_int_eq(run(both, " budgets.queries_per_sample=3", "poor"), 3);
@@ -383,6 +402,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, what_only_scoring_reads_is_changed_without_measuring_again);
     tcase_add_test(tc, attacks_that_share_rows_score_them_each_by_its_own_parameters);
     tcase_add_test(tc, the_threat_model_is_enforced_before_any_work);
+    tcase_add_test(tc, data_that_the_threat_model_does_not_name_are_not_used);
     tcase_add_test(tc, a_budget_is_kept_before_and_during_a_run);
     tcase_add_test(tc, a_bad_spec_has_exit_code_2_and_names_the_place);
     tcase_add_test(tc, a_folder_in_use_is_refused);

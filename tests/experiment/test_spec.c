@@ -236,6 +236,12 @@ START_TEST(every_wrong_thing_is_refused_with_its_place_and_what_to_do)
         {"  target: {plugin: toy}\n",
          "  target: {plugin: toy, price: {image: 1}}\n  other: {plugin: toy, price: {currency: EUR}}\n",
          TT_ERR_INVALID, "models.other.price is in EUR, and another model's price in USD"},
+        {"predict]}", "predict], auxiliary: faces.a}", TT_ERR_INVALID,
+         "threat_model.auxiliary is faces.a: must be all, none or a list"},
+        {"predict]}", "predict], auxiliary: [faces.c]}", TT_ERR_INVALID,
+         "threat_model.auxiliary: data.faces has no split 'c'"},
+        {"predict]}", "predict], auxiliary: [faces.seen]}", TT_ERR_INVALID,
+         "threat_model.auxiliary has faces.seen, which are candidates"},
         {"version: 1", "[1, 2]", TT_ERR_INVALID, "s.yaml:"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
