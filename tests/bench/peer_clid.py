@@ -1,9 +1,10 @@
 """CLiD-th's measurement (15 predictions a sample) written in PyTorch and diffusers, for tests/bench/clid.
 
 python tests/bench/peer_clid.py --make MODEL TOKENIZER IMAGES N    a diffusers directory of SD1.5's size with random weights; N images
-python tests/bench/peer_clid.py [--threads N] MODEL IMAGES f32|bf16      one JSON line: seconds a sample, and the features
+python tests/bench/peer_clid.py [--threads N] [--samples N] MODEL IMAGES f32|bf16      one JSON line: seconds a sample, and the features
 """
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -98,6 +99,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--make", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--samples", type=int, help="the first N alone")
     parser.add_argument("rest", nargs="+")
     options = parser.parse_args()
     if options.make:
@@ -110,7 +112,7 @@ def main():
     clid = Clid(Path(model), {"f32": torch.float32, "bf16": torch.bfloat16}[dtype])
     loaded = time.perf_counter()
     rows, times = [], []
-    for image, caption in samples(Path(images)):
+    for image, caption in itertools.islice(samples(Path(images)), options.samples):
         begin = time.perf_counter()
         rows.append(clid.features(image, caption))
         times.append(time.perf_counter() - begin)
