@@ -31,6 +31,19 @@ static const char style[] =
     "img{width:9rem;height:9rem;object-fit:contain;background:#8882}\n"
     ".pair img+img{margin-left:.4rem}.faces figcaption{overflow-wrap:anywhere}\n"
     ".member{color:var(--member)}.warn{border-left:4px solid #c77700;padding-left:.8rem}\n"
+    ".words{display:flex;flex-wrap:wrap;gap:.6rem;margin:.6rem 0 1.6rem}\n"
+    ".words figure{width:7rem;margin:0;font-size:.8rem}.words "
+    "figcaption{overflow-wrap:anywhere;line-height:1.3}\n"
+    ".photo,.map{width:7rem;height:7rem;border-radius:4px;overflow:hidden;position:relative}\n"
+    ".photo,.map::before{background:#888 var(--photo,none) center/cover}\n"
+    ".map::before{content:\"\";position:absolute;inset:0;filter:grayscale(1)}\n"
+    ".map img{width:100%;height:100%;display:block;background:none;border-radius:0;position:relative}\n"
+    ".weight{height:.3rem;margin:.2rem 0;background:linear-gradient(#00224e,#00224e) left/var(--part) 100% "
+    "no-repeat "
+    "#8884}\n"
+    "@media(prefers-color-scheme:dark){.weight{background-image:linear-gradient(#fee838,#fee838)}}\n"
+    ".scale{display:inline-block;width:8rem;height:.8rem;vertical-align:middle;border-radius:2px;\n"
+    "background:linear-gradient(90deg,#00224e,#3f4d6c,#7c7b78,#bbad6d,#fee838)}\n"
     "pre{overflow-x:auto;font-size:.8rem;background:#8881;padding:.8rem}summary{cursor:pointer}\n";
 
 /* ---- text ---- */
@@ -220,7 +233,10 @@ static void put_contents(tt_buf *out, const tt_report *report)
             if (strcmp(report->tables[i].id, ids[k]) == 0)
                 tt_buf_printf(out, "<a href=\"#%s\">%s</a>\n", ids[k], k == 0 ? "near duplicates" : ids[k]);
     tt_buf_printf(out, "<a href=\"#figures\">figures</a>\n");
-    if (report->images) tt_buf_printf(out, "<a href=\"#images\">images</a>\n");
+    if (report->images) {
+        tt_buf_printf(out, "<a href=\"#images\">images</a>\n");
+        if (report->runs[0].results.n_heat_maps) tt_buf_printf(out, "<a href=\"#words\">words</a>\n");
+    }
     tt_buf_printf(out, "<a href=\"#counts\">counts</a>\n<a href=\"#provenance\">provenance</a>\n"
                        "<a href=\"#spec\">spec</a></nav>\n");
 }

@@ -1,4 +1,4 @@
-/* The images of the page: the most and least member-like. */
+/* The images of the page: the most and least member-like, near duplicates, words' heat maps. */
 #include "experiment/report_images.h"
 #include "experiment/report_internal.h"
 
@@ -11,7 +11,7 @@ static void put_thumbnail(tt_buf *out, const tt_report_images *images, const tt_
 {
     tt_buf jpeg = {0};
     tt_error gone = {0};
-    if (tt_report_thumbnail(images, sample, SIDE, &jpeg, &gone) == TT_OK) {
+    if (tt_report_thumbnail(images, sample, SIDE, false, &jpeg, &gone) == TT_OK) {
         tt_buf_printf(out, "<img alt=\"");
         tt_html_text(out, sample->id);
         tt_buf_printf(out, "\" src=\"data:image/jpeg;base64,");
@@ -57,6 +57,40 @@ static tt_status put_extremes(tt_buf *out, const tt_report_images *images, const
     return s;
 }
 
+/* ---- near duplicates ---- */
+
+static void put_pair(tt_buf *out, const tt_report_images *images, const tt_results *results,
+                     const tt_near_pair *pair)
+{
+    const tt_result_sample *both[2] = {&results->samples[pair->a], &results->samples[pair->b]};
+    tt_buf_printf(out, "<figure class=\"pair\">");
+    for (int i = 0; i < 2; i++)
+        put_thumbnail(out, images, both[i]);
+    tt_buf_printf(out, "<figcaption>");
+    for (int i = 0; i < 2; i++) {
+        tt_html_text(out, both[i]->data);
+        tt_buf_printf(out, " ");
+        tt_html_text(out, both[i]->id);
+        tt_buf_printf(out, i ? ": " : " and ");
+    }
+    tt_buf_printf(out, "%u of 256 bits</figcaption></figure>\n", pair->distance);
+}
+
+static void put_near_duplicates(tt_buf *out, const tt_report_images *images, const tt_report *report)
+{
+    const tt_results *results = &report->runs[0].results;
+    const tt_near_duplicates *n = &results->near_duplicates;
+    size_t shown = n->n_listed < 2 * report->images ? n->n_listed : 2 * report->images;
+    if (shown == 0) return;
+    tt_buf_printf(out,
+                  "<section id=\"near-duplicate-images\">\n<h2>near duplicates, side by side</h2>\n"
+                  "<p class=\"note\">The closest %zu of %llu.</p>\n<div class=\"faces\">\n",
+                  shown, (unsigned long long)n->n);
+    for (size_t i = 0; i < shown; i++)
+        put_pair(out, images, results, &n->pairs[i]);
+    tt_buf_printf(out, "</div>\n</section>\n");
+}
+
 /* Of the attacked model alone, in the first run. */
 tt_status tt_html_images(tt_buf *out, const tt_report *report, tt_error *err)
 {
@@ -72,6 +106,8 @@ tt_status tt_html_images(tt_buf *out, const tt_report *report, tt_error *err)
         if (tt_result_has_extremes(&run->results.scores[k]))
             s = put_extremes(out, &images, report, &run->results.scores[k], err);
     tt_buf_printf(out, "</section>\n");
+    if (!s) put_near_duplicates(out, &images, report);
+    if (!s) s = tt_html_heat_maps(out, &images, report, err);
     tt_report_images_close(&images);
     return s;
 }

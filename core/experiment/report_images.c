@@ -75,8 +75,11 @@ static const tt_manifest_item *find(const tt_report_images *images, const tt_res
     return NULL;
 }
 
-static tt_status shrink(const tt_pixels *in, uint32_t side, tt_pixels *out, tt_error *err)
+static tt_status shrink(const tt_pixels *in, uint32_t side, bool square, tt_pixels *out, tt_error *err)
 {
+    uint32_t shorter = in->width < in->height ? in->width : in->height;
+    if (square)
+        return tt_pixels_resize_crop(in, shorter < side ? shorter : side, TT_FILTER_BICUBIC, out, err);
     uint32_t longer = in->width > in->height ? in->width : in->height;
     if (longer < side) side = longer;
     uint32_t width = (uint32_t)((uint64_t)in->width * side / longer),
@@ -85,7 +88,7 @@ static tt_status shrink(const tt_pixels *in, uint32_t side, tt_pixels *out, tt_e
 }
 
 tt_status tt_report_thumbnail(const tt_report_images *images, const tt_result_sample *sample, uint32_t side,
-                              tt_buf *jpeg, tt_error *err)
+                              bool square, tt_buf *jpeg, tt_error *err)
 {
     const tt_manifest_item *item = find(images, sample);
     if (!item || !tt_file_exists(item->path))
@@ -105,7 +108,7 @@ tt_status tt_report_thumbnail(const tt_report_images *images, const tt_result_sa
     }
     if (memcmp(&now, &sample->digest, sizeof now) != 0)
         s = tt_fail(err, TT_ERR_NOT_FOUND, "%s is another image than was measured", sample->id);
-    if (!s) s = shrink(&whole, side, &small, err);
+    if (!s) s = shrink(&whole, side, square, &small, err);
     if (!s) s = tt_image_encode_jpeg(&small, 85, true, jpeg, err);
     tt_free(whole.rgb);
     tt_free(small.rgb);

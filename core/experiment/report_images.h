@@ -13,9 +13,15 @@ typedef struct tt_report_images {
 /* The manifests that the run used (artifacts.txt); none where the store is gone. */
 tt_status tt_report_images_open(const char *run_dir, tt_report_images *images, tt_error *err);
 void tt_report_images_close(tt_report_images *images);
-/* Appends a JPEG whose longer side is at most `side`. TT_ERR_NOT_FOUND: the image is not there any more, or
+/* Appends a JPEG whose longer side is at most `side`; `square`: of the centre alone, as models see an image.
+ * TT_ERR_NOT_FOUND: the image is not there any more, or
  * is another one than was measured. */
 tt_status tt_report_thumbnail(const tt_report_images *images, const tt_result_sample *sample, uint32_t side,
-                              tt_buf *jpeg, tt_error *err);
+                              bool square, tt_buf *jpeg, tt_error *err);
+
+/* report_heat_maps.c: the page's part of words' heat maps, on the most and least member-like images that have
+ * any; nothing where no service drew any. */
+tt_status tt_html_heat_maps(tt_buf *out, const tt_report_images *images, const tt_report *report,
+                            tt_error *err);
 
 #endif

@@ -31,6 +31,9 @@ TT_API tt_status tt_image_decode(const char *name, const uint8_t *data, size_t s
                                  const tt_image_options *options, tt_pixels *pixels, tt_image_facts *facts,
                                  tt_error *err);
 TT_API tt_status tt_image_write_png(const char *path, const tt_pixels *pixels, tt_error *err); /* atomic */
+/* Appends a PNG; straight alpha. */
+TT_API tt_status tt_image_encode_png_rgba(const uint8_t *rgba, uint32_t width, uint32_t height, tt_buf *out,
+                                          tt_error *err);
 /* Appends a JPEG as libjpeg-turbo (and Pillow) writes it: the exact integer DCT, quality 1..100, colours at
  * half the resolution (4:2:0) or at the whole. */
 TT_API tt_status tt_image_encode_jpeg(const tt_pixels *pixels, int quality, bool half_colours, tt_buf *out,

@@ -125,8 +125,9 @@ static void no_flush(png_structp png)
     (void)png;
 }
 
-/* No time, no text: equal pixels are equal bytes. */
-static tt_status encode(const char *path, const tt_pixels *p, tt_buf *out, tt_error *err)
+/* rows: RGB, or RGBA if `alpha`. No time, no text: equal pixels are equal bytes. */
+static tt_status encode(const char *name, const uint8_t *rows, uint32_t width, uint32_t height, bool alpha,
+                        tt_buf *out, tt_error *err)
 {
     png_input in = {.source = NULL};
     volatile tt_status s = TT_OK;
@@ -134,18 +135,18 @@ static tt_status encode(const char *path, const tt_pixels *p, tt_buf *out, tt_er
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info) {
         png_destroy_write_struct(&png, NULL);
-        return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
+        return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", name);
     }
     if (setjmp(png_jmpbuf(png))) {
-        s = tt_fail(err, TT_ERR_MEMORY, "%s: cannot encode: %s", path, in.message);
+        s = tt_fail(err, TT_ERR_MEMORY, "%s: cannot encode: %s", name, in.message);
         goto done;
     }
     png_set_write_fn(png, out, append_bytes, no_flush);
-    png_set_IHDR(png, info, p->width, p->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(png, info, width, height, 8, alpha ? PNG_COLOR_TYPE_RGB_ALPHA : PNG_COLOR_TYPE_RGB,
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
-    for (uint32_t y = 0; y < p->height; y++)
-        png_write_row(png, p->rgb + (size_t)y * p->width * 3);
+    for (uint32_t y = 0; y < height; y++)
+        png_write_row(png, rows + (size_t)y * width * (alpha ? 4 : 3));
     png_write_end(png, NULL);
 done:
     png_destroy_write_struct(&png, &info);
@@ -155,8 +156,14 @@ done:
 tt_status tt_image_write_png(const char *path, const tt_pixels *pixels, tt_error *err)
 {
     tt_buf out = {0};
-    tt_status s = encode(path, pixels, &out, err);
+    tt_status s = encode(path, pixels->rgb, pixels->width, pixels->height, false, &out, err);
     if (!s) s = tt_file_write(path, out.data, out.size, err);
     tt_buf_free(&out);
     return s;
+}
+
+tt_status tt_image_encode_png_rgba(const uint8_t *rgba, uint32_t width, uint32_t height, tt_buf *out,
+                                   tt_error *err)
+{
+    return encode("a picture", rgba, width, height, true, out, err);
 }

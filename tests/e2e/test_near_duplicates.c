@@ -148,6 +148,16 @@ START_TEST(copies_across_sets_are_listed_the_closest_first)
     ck_assert_int_eq(shell("'" PROGRAM "' report '%s/planted' --json", tt_test_dir()), 0);
     has("\"near_duplicates\": {\"within\": 16, \"pairs\": 2, \"closest\": [");
 
+    ck_assert_int_eq(shell("cd '%s/planted' && '" PROGRAM "' report . --format html && "
+                           "sed -n '/side by side/,/section>/p' report.html | sed 's/base64,[^\"]*//g'",
+                           tt_test_dir()),
+                     0);
+    has("The closest 2 of 2.");
+    has("<figure class=\"pair\"><img alt=\"held_out/brighter.png\" src=\"data:image/jpeg;\"><img "
+        "alt=\"seen/03.png\" src=\"data:image/jpeg;\"><figcaption>mine held_out/brighter.png and mine "
+        "seen/03.png: 0 "
+        "of 256 bits</figcaption></figure>");
+
     char path[512];
     tt_results r;
     snprintf(path, sizeof path, "%s/planted/results.h5", tt_test_dir());

@@ -401,6 +401,48 @@ START_TEST(html_is_one_well_formed_file_without_foreign_tags_or_addresses)
 }
 END_TEST
 
+static size_t count(const char *text, const char *part)
+{
+    size_t n = 0;
+    for (const char *p = text; (p = strstr(p, part)); p++)
+        n++;
+    return n;
+}
+
+START_TEST(html_lays_the_maps_of_words_over_the_images_that_have_them)
+{
+    enum { SIDE = 4, WORDS = 4 };
+    static uint32_t mapped[] = {0, 3}, first[] = {0, 3, WORDS};
+    static const char *const words[WORDS] = {"a", "<b>hat</b>", "flat", "alone"};
+    static const double weights[WORDS] = {1, 4, 0, 2.5}, peaks[WORDS] = {1, 1, 1, 1};
+    static uint8_t maps[WORDS * SIDE * SIDE];
+    for (size_t i = 0; i < sizeof maps; i++)
+        maps[i] = (uint8_t)(i < 2 * SIDE * SIDE ? 7 * i : 9);
+    tt_result_heat_maps kept = {
+        "word_importance", "word_importance", SIDE, 2, mapped, first, words, weights, peaks, maps};
+    tt_buf out = {0};
+    runs[0].results.heat_maps = &kept;
+    runs[0].results.n_heat_maps = 1;
+    tt_ok(tt_report_html(&report, &out, &err), &err);
+    check_tags(out.data);
+    const char *section = strstr(out.data, "<section id=\"words\">");
+    ck_assert_ptr_nonnull(section);
+    ck_assert_uint_eq(count(section, "data:image/png;base64,"), WORDS);
+    ck_assert_ptr_nonnull(
+        strstr(section, "--part:100%\"></div><figcaption><b>&lt;b&gt;hat&lt;/b&gt;</b> 4<"));
+    ck_assert_ptr_nonnull(strstr(section, "--part:25%\"></div><figcaption><b>a</b> 1<"));
+    ck_assert_ptr_nonnull(strstr(section, "alt=\"where 'alone' is seen\""));
+    ck_assert_ptr_nonnull(strstr(section, "<figcaption><b>alone</b> 2.5<"));
+    tt_buf_free(&out);
+    /* who wants no images gets none of these */
+    out = (tt_buf){0};
+    report.images = 0;
+    tt_ok(tt_report_html(&report, &out, &err), &err);
+    ck_assert_ptr_null(strstr(out.data, "id=\"words\""));
+    tt_buf_free(&out);
+}
+END_TEST
+
 START_TEST(every_figure_of_the_list_has_data_and_script)
 {
     tt_report_figure *figures;
@@ -438,6 +480,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(cases, markdown_and_latex_show_the_figures_that_were_drawn);
     tcase_add_test(cases, the_digest_of_a_set_is_over_its_images_in_order);
     tcase_add_test(cases, html_is_one_well_formed_file_without_foreign_tags_or_addresses);
+    tcase_add_test(cases, html_lays_the_maps_of_words_over_the_images_that_have_them);
     tcase_add_test(cases, every_figure_of_the_list_has_data_and_script);
     suite_add_tcase(suite, cases);
     return suite;

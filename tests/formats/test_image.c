@@ -198,6 +198,26 @@ START_TEST(a_png_written_and_read_is_the_same_and_the_same_bytes_each_time)
 }
 END_TEST
 
+START_TEST(a_png_with_alpha_comes_back_as_it_was)
+{
+    tt_error err = {0};
+    uint8_t rgba[3 * 2 * 4], *back;
+    uint32_t width, height;
+    for (size_t i = 0; i < sizeof rgba; i++)
+        rgba[i] = (uint8_t)(11 * i);
+    tt_buf png = {0};
+    char path[512];
+    snprintf(path, sizeof path, "%s/alpha.png", tt_test_dir());
+    tt_ok(tt_image_encode_png_rgba(rgba, 3, 2, &png, &err), &err);
+    tt_ok(tt_file_write(path, png.data, png.size, &err), &err);
+    tt_ok(tt_image_read_rgba(path, &width, &height, &back, &err), &err);
+    ck_assert(width == 3 && height == 2);
+    ck_assert_mem_eq(back, rgba, sizeof rgba);
+    tt_free(back);
+    tt_buf_free(&png);
+}
+END_TEST
+
 START_TEST(resize_and_crop_follow_torchvision)
 {
     tt_pixels in = {.width = 400, .height = 300}, out;
@@ -279,6 +299,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, damaged_and_foreign_files_are_refused_clearly);
     tcase_add_test(tc, a_header_that_announces_a_huge_image_costs_nothing);
     tcase_add_test(tc, a_png_written_and_read_is_the_same_and_the_same_bytes_each_time);
+    tcase_add_test(tc, a_png_with_alpha_comes_back_as_it_was);
     tcase_add_test(tc, resize_and_crop_follow_torchvision);
     tcase_add_test(tc, a_look_has_a_bit_for_each_cell_that_is_darker_than_the_next);
     tcase_add_test(tc, flat_and_tiny_images_have_an_empty_look);

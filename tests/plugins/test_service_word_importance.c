@@ -12,6 +12,10 @@
 
 #define GOLDEN TT_SOURCE_DIR "/tests/golden/features/attention.json"
 #define BASE   TT_SOURCE_DIR "/configs/models/embedded/base"
+#define TARGET TT_SOURCE_DIR "/configs/models/embedded/target"
+#define CAPTION                                                                                              \
+    "a north headshot of victor bach, laughing old, heart face, brown skin, tied black hair, blue eyes, "    \
+    "sunglasses, short beard, gold earrings, green shirt, fading yellow background"
 
 enum { WORDS_MAX = 64 };
 
@@ -195,6 +199,25 @@ START_TEST(maps_of_words_are_kept_and_sum_to_what_the_words_weigh)
 }
 END_TEST
 
+/* The cubic filter that enlarges the maps of deeper layers falls below 0 beside a peak, as in this caption's.
+ */
+START_TEST(where_a_map_falls_below_nothing_there_is_nothing)
+{
+    static caption c[1];
+    char dir[600];
+    tt_word_maps m;
+    tt_arena *arena = tt_arena_create(0);
+    snprintf(dir, sizeof dir, "%s/below", tt_test_dir());
+    split(CAPTION, &c[0]);
+    tt_ok(open_keeping("{\"path\": \"" TARGET "\", \"steps\": 10}", dir), &err);
+    tt_ok(weigh(c, 1), &err);
+    close_host();
+    tt_ok(tt_word_maps_read(dir, CAPTION, arena, &m, &err), &err);
+    ck_assert_uint_eq(m.n, c[0].pieces.n_pieces);
+    tt_arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(leaving_words_out_needs_the_text_encoder_alone)
 {
     static caption c;
@@ -286,6 +309,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, heat_maps_of_the_attackers_model_are_pytorchs);
     tcase_add_test(tc, what_was_weighed_is_asked_once_and_counted_twice);
     tcase_add_test(tc, maps_of_words_are_kept_and_sum_to_what_the_words_weigh);
+    tcase_add_test(tc, where_a_map_falls_below_nothing_there_is_nothing);
     tcase_add_test(tc, leaving_words_out_needs_the_text_encoder_alone);
     tcase_add_test(tc, weights_from_a_file_may_lack_punctuation_and_words);
     tcase_add_test(tc, bad_sources_are_refused_with_what_is_needed);

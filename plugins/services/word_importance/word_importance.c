@@ -153,7 +153,8 @@ tt_status words_encode(words_service *w, uint32_t n, const tt_text *texts, float
     return s;
 }
 
-/* Of a word, its tokens' maps: added, or their mean. */
+/* Of a word, its tokens' maps: added, or their mean. Where the cubic filter that enlarged them falls below 0
+ * there is nothing to be seen; weights keep it. */
 static void draw(const words_service *w, const float *maps, uint32_t n_tokens, float *out)
 {
     size_t plane = (size_t)w->side * (size_t)w->side;
@@ -161,7 +162,7 @@ static void draw(const words_service *w, const float *maps, uint32_t n_tokens, f
         double sum = 0;
         for (uint32_t t = 0; t < n_tokens; t++)
             sum += (double)maps[t * plane + k];
-        out[k] = (float)(w->sum || n_tokens == 0 ? sum : sum / n_tokens);
+        out[k] = (float)fmax(0, w->sum || n_tokens == 0 ? sum : sum / n_tokens);
     }
 }
 
