@@ -178,8 +178,9 @@ static tt_status draw_roc(const tt_report *report, figure *f, const char *role, 
                               "set key bottom right\nset size square\n"
                               "plot [0:1][0:1] x with lines dt 2 lc rgb 'gray' title 'guessing'");
     put_roc_plots(f, report, curves, n);
-    tt_buf_printf(&f->script, "set logscale xy\nset format x '%%g'\nset format y '%%g'\nset key bottom right\n"
-                              "plot [1e-3:1][1e-3:1] x with lines dt 2 lc rgb 'gray' title 'guessing'");
+    tt_buf_printf(&f->script,
+                  "set logscale xy\nset format x '%%g'\nset format y '%%g'\nset key bottom right\n"
+                  "plot [1e-3:1][1e-3:1] x with lines dt 2 lc rgb 'gray' title 'guessing'");
     put_roc_plots(f, report, curves, n);
     tt_buf_printf(&f->script, "unset multiplot\n");
     return s ? s : end_figure(f, drawn, err);
