@@ -1,6 +1,5 @@
-/* Progress for people: a bar on a terminal, else a plain line every few seconds. */
-#include "base/log.h"
-#include "base/mem.h"
+/* Progress for people: a bar on a terminal, else a plain line every few seconds. For programs: JSON lines. */
+#include "base/log_internal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -11,14 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double redraw_s = 0.1, line_s = 5.0;
-static atomic_bool quiet;
+static const double redraw_s = 0.1, line_s = 5.0, json_s = 1.0;
+static atomic_bool quiet, bar_drawn;
 
 struct tt_progress {
     char *what, *unit;
     char note[64];
     uint64_t total, done, before; /* before: done when it began, which says nothing of the rate */
-    double start_s, shown_s;      /* shown_s: time of the last output */
+    uint64_t failures;
+    double start_s, shown_s; /* shown_s: time of the last output */
     bool terminal, drawn;
 };
 
@@ -27,16 +27,6 @@ static double now_s(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void put(const char *text, size_t n)
-{
-    while (n > 0) {
-        ssize_t w = write(STDERR_FILENO, text, n);
-        if (w <= 0) return;
-        text += w;
-        n -= (size_t)w;
-    }
 }
 
 static int columns(void)
@@ -56,17 +46,48 @@ static void format_duration(double s, char *out, size_t size)
         snprintf(out, size, "%d:%02d:%02d", (int)s / 3600, (int)s / 60 % 60, (int)s % 60);
 }
 
-/* "12/40 images, 3.4/s, 00:08 left" */
+static double rate_of(const tt_progress *p, double elapsed)
+{
+    return elapsed > 0 ? (double)(p->done - p->before) / elapsed : 0.0;
+}
+
+/* Infinite before anything is done. */
+static double left_of(const tt_progress *p, double elapsed)
+{
+    double rate = rate_of(p, elapsed);
+    if (p->done >= p->total) return 0;
+    return rate > 0 ? (double)(p->total - p->done) / rate : INFINITY;
+}
+
+/* "12/40 images, 3.4/s, 00:08 left, 1 failed, loss on target" */
 static void format_state(const tt_progress *p, double elapsed, char *out, size_t size)
 {
-    double rate = elapsed > 0 ? (double)(p->done - p->before) / elapsed : 0.0;
-    char time_text[32];
+    double rate = rate_of(p, elapsed);
+    char time_text[32], failed[32] = "";
     bool complete = p->done >= p->total;
-    double left = rate > 0 ? (double)(p->total - (complete ? p->total : p->done)) / rate : INFINITY;
-    format_duration(complete ? elapsed : left, time_text, sizeof time_text);
-    snprintf(out, size, "%" PRIu64 "/%" PRIu64 " %s, %.*f/s, %s %s%s%s", p->done, p->total, p->unit,
-             rate < 10 ? 2 : 0, rate, time_text, complete ? "in all" : "left", p->note[0] ? ", " : "",
+    format_duration(complete ? elapsed : left_of(p, elapsed), time_text, sizeof time_text);
+    if (p->failures) snprintf(failed, sizeof failed, ", %" PRIu64 " failed", p->failures);
+    snprintf(out, size, "%" PRIu64 "/%" PRIu64 " %s, %.*f/s, %s %s%s%s%s", p->done, p->total, p->unit,
+             rate < 10 ? 2 : 0, rate, time_text, complete ? "in all" : "left", failed, p->note[0] ? ", " : "",
              p->note);
+}
+
+static void put_json(const tt_progress *p, double elapsed, bool ended)
+{
+    tt_buf line = {0};
+    double left = left_of(p, elapsed);
+    tt_buf_printf(&line, "{\"event\": \"progress\", \"what\": ");
+    tt_log_quote(&line, p->what);
+    tt_buf_printf(&line, ", \"step\": ");
+    tt_log_quote(&line, p->note);
+    tt_buf_printf(&line, ", \"done\": %" PRIu64 ", \"total\": %" PRIu64 ", \"unit\": ", p->done, p->total);
+    tt_log_quote(&line, p->unit);
+    tt_buf_printf(&line, ", \"rate\": %.6g, \"elapsed_s\": %.3f", rate_of(p, elapsed), elapsed);
+    tt_buf_printf(&line, isfinite(left) ? ", \"left_s\": %.3f" : ", \"left_s\": null", left);
+    tt_buf_printf(&line, ", \"failures\": %" PRIu64 ", \"ended\": %s}\n", p->failures,
+                  ended ? "true" : "false");
+    if (!line.failed) tt_log_put(line.data, line.size);
+    tt_buf_free(&line);
 }
 
 static void draw_bar(const tt_progress *p, const char *state)
@@ -88,19 +109,27 @@ static void draw_bar(const tt_progress *p, const char *state)
     n += snprintf(line + n, sizeof line - (size_t)n - 4, "%s", state);
     if (n > width) n = width; /* a longer line would wrap and could not be redrawn */
     memcpy(line + n, "\033[K", 3);
-    put(line, (size_t)n + 3);
+    tt_log_put(line, (size_t)n + 3);
+    atomic_store(&bar_drawn, true);
 }
 
-static void show(tt_progress *p, double now)
+static void show(tt_progress *p, double now, bool ended)
 {
     char state[256];
     format_state(p, now - p->start_s, state, sizeof state);
-    if (p->terminal)
+    if (tt_log_is_json())
+        put_json(p, now - p->start_s, ended);
+    else if (p->terminal)
         draw_bar(p, state);
     else
         tt_log(TT_LOG_INFO, "%s: %s", p->what, state);
     p->shown_s = now;
     p->drawn = true;
+}
+
+void tt_progress_clear(void)
+{
+    if (atomic_exchange(&bar_drawn, false)) tt_log_put("\r\033[K", 4);
 }
 
 void tt_progress_set_quiet(bool q)
@@ -137,7 +166,16 @@ void tt_progress_set(tt_progress *p, uint64_t done)
     p->done = done;
     if (atomic_load(&quiet)) return;
     double now = now_s();
-    if (now - p->shown_s >= (p->terminal ? redraw_s : line_s)) show(p, now);
+    double pause = tt_log_is_json() ? json_s : p->terminal ? redraw_s : line_s;
+    if (now - p->shown_s >= pause) show(p, now, false);
+}
+
+void tt_progress_fail(tt_progress *p, uint64_t dropped)
+{
+    if (!p) return;
+    p->failures++;
+    uint64_t left = p->total > p->done ? p->total - p->done : 0;
+    p->total -= dropped < left ? dropped : left;
 }
 
 void tt_progress_note(tt_progress *p, const char *note)
@@ -149,8 +187,8 @@ void tt_progress_finish(tt_progress *p)
 {
     if (!p) return;
     if (!atomic_load(&quiet)) {
-        show(p, now_s());
-        if (p->terminal) put("\n", 1);
+        show(p, now_s(), true);
+        if (atomic_exchange(&bar_drawn, false)) tt_log_put("\n", 1);
     }
     tt_free(p->what);
     tt_free(p->unit);

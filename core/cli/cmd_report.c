@@ -259,7 +259,7 @@ static bool take(options *o, char **argv, int *at, int argc)
 
 int tt_cmd_report(int argc, char **argv)
 {
-    options o = {.images = 6, .format = "terminal"};
+    options o = {.images = TT_EXTREMES, .format = "terminal"};
     o.dirs = tt_alloc_array((size_t)argc, sizeof *o.dirs);
     if (!o.dirs) return TT_EXIT_FAILURES;
     int code = -1;

@@ -11,7 +11,7 @@
 
 static const char help[] =
     "usage: telltale run SPEC [key=value ...] [--out DIR] [--jobs N] [--in-process] [--plugin-dir DIR ...]\n"
-    "                    [--quiet]\n"
+    "                    [--quiet] [--json]\n"
     "\n"
     "Runs an experiment: measures, fits, scores, evaluates. Writes DIR/results.h5 (docs/results-format.md) "
     "and "
@@ -22,7 +22,11 @@ static const char help[] =
     "cell and attack.\n"
     "\n"
     "  --out DIR         default: results/NAME, NAME being the spec's file without its "
-    "ending\n" TT_RUN_OPTIONS_HELP "\n"
+    "ending\n" TT_RUN_OPTIONS_HELP
+    "  --json            for programs: progress and messages as JSON, an object a line, on stderr, and the "
+    "results as\n"
+    "                    JSON on stdout (docs/report.md)\n"
+    "\n"
     "Exit code: 0 done, 1 finished with failures (listed), 2 bad spec, 3 refused, 4 interrupted "
     "(resumable).\n";
 
@@ -45,7 +49,8 @@ static tt_status run_sweep(tt_run_options *o, const tt_launch *launch, tt_descri
                         {tt_describe_plugin, describer, tt_describe_program, tt_describe_best_backend},
                         dir};
     tt_status s = tt_sweep_run(&job, &o->problems, failures, err);
-    return s ? s : tt_sweep_table(dir, table, err);
+    if (s) return s;
+    return o->json ? tt_sweep_json(dir, table, err) : tt_sweep_table(dir, table, err);
 }
 
 /* The override that says the batch which fits into the device's memory, where the run failed for lack of it.
@@ -62,6 +67,13 @@ static bool fit_batch(tt_run_options *o, const tt_conductor *conductor)
            o->batches[o->n_batches]);
     o->overrides[o->n_overrides++] = o->batches[o->n_batches++];
     return true;
+}
+
+static bool print(const tt_run_options *o, const tt_conductor *conductor, tt_buf *out)
+{
+    const tt_results *results = tt_conductor_results(conductor);
+    const tt_run_info *info = tt_conductor_info(conductor);
+    return o->json ? tt_results_json(results, info, TT_EXTREMES, out) : tt_results_table(results, info, out);
 }
 
 static tt_status run_once(tt_run_options *o, const tt_launch *options, tt_describer *describer,
@@ -81,8 +93,7 @@ static tt_status run_once(tt_run_options *o, const tt_launch *options, tt_descri
     }
     if (!s) s = tt_conductor_run(conductor, failures, err);
     *again = !s && o->n_batches < TT_MAX_BATCHES && fit_batch(o, conductor);
-    if (!s && !*again &&
-        !tt_results_table(tt_conductor_results(conductor), tt_conductor_info(conductor), table))
+    if (!s && !*again && !print(o, conductor, table))
         s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the table");
     tt_conductor_destroy(conductor);
     tt_spec_free(spec);
@@ -136,8 +147,9 @@ int tt_cmd_run(int argc, char **argv)
         code = tt_run_options_error(&o, &err);
     } else {
         fwrite(table.data, 1, table.size, stdout);
-        printf("\n%s/%s; `telltale report %s` prints this again\n", dir,
-               o.sweep ? "sweep.json" : "results.h5", dir);
+        if (!o.json)
+            printf("\n%s/%s; `telltale report %s` prints this again\n", dir,
+                   o.sweep ? "sweep.json" : "results.h5", dir);
     }
     tt_buf_free(&table);
     tt_free(dir);

@@ -43,6 +43,8 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
             o->in_process = true;
         } else if (strcmp(argv[i], "--quiet") == 0) {
             o->quiet = true;
+        } else if (strcmp(argv[i], "--json") == 0 && strcmp(command, "run") == 0) {
+            o->json = true;
         } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
             if (!take_jobs(argv[++i], &o->jobs)) return false;
         } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
@@ -65,6 +67,7 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
         fprintf(stderr, "telltale: %s needs a spec; `telltale %s --help` says more\n", command, command);
         return false;
     }
+    tt_log_set_json(o->json);
     if (o->quiet) {
         tt_progress_set_quiet(true);
         tt_log_set_level(TT_LOG_ERROR);

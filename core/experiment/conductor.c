@@ -265,6 +265,12 @@ static tt_status list_samples(tt_conductor *c, tt_error *err)
     return TT_OK;
 }
 
+static int by_role(const void *a, const void *b)
+{
+    return strcmp(((const tt_result_model *)a)->role, ((const tt_result_model *)b)->role);
+}
+
+/* In the order in which results.h5 gives them back: a report of it prints the same. */
 static tt_status list_models(tt_conductor *c, tt_error *err)
 {
     tt_results *r = &c->results;
@@ -278,6 +284,7 @@ static tt_status list_models(tt_conductor *c, tt_error *err)
                                   .digest = c->p.model_digests[m],
                                   .environment = c->p.environment,
                                   .revision = c->spec->models[m].plugin.info->revision};
+    qsort(r->models, r->n_models, sizeof *r->models, by_role);
     return TT_OK;
 }
 

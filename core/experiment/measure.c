@@ -27,9 +27,13 @@ static bool ends_all(tt_status s)
     return s == TT_ERR_INTERRUPTED || s == TT_ERR_MEMORY;
 }
 
-static void fail_step(tt_measure_active *a, const tt_error *why)
+static void fail_step(tt_measure_session *x, tt_measure_active *a, const tt_error *why)
 {
     a->step->failure = *why;
+    pthread_mutex_lock(&x->team->lock);
+    tt_progress_fail(x->team->run->progress,
+                     (a->step->universe->n - a->step->n_done) * tt_measure_weight(a->step));
+    pthread_mutex_unlock(&x->team->lock);
     tt_log(TT_LOG_ERROR, "%s on %s failed: %s", a->step->spec->attacks[a->step->attack].name,
            a->step->spec->models[a->step->model].role, why->message);
     if (a->running) tt_child_stop(&a->worker);
@@ -204,7 +208,7 @@ static tt_status begin_batch(tt_measure_session *x, tt_error *err)
         if (s == TT_ERR_INTERRUPTED) return tt_fail(err, s, "%s", why.message);
         for (size_t i = 0; s && i < x->n; i++)
             for (uint32_t k = 0; k < x->actives[i].step->plan->n_roles; k++)
-                if (x->actives[i].running && x->actives[i].hosts[k] == m) fail_step(&x->actives[i], &why);
+                if (x->actives[i].running && x->actives[i].hosts[k] == m) fail_step(x, &x->actives[i], &why);
     }
     return TT_OK;
 }
@@ -238,7 +242,7 @@ static tt_status run_batches(tt_measure_session *x, tt_error *err)
             if (failed && (journal_failed || ends_all(failed)))
                 s = tt_fail(err, failed, "%s", why.message);
             else if (failed)
-                fail_step(a, &why);
+                fail_step(x, a, &why);
             else
                 show(x, a, n);
         }
@@ -258,7 +262,7 @@ static tt_status start_steps(tt_measure_session *x, const char *group, tt_error 
         tt_error why = {0};
         tt_status s = start_step(x, a, &why);
         if (s && ends_all(s)) return tt_fail(err, s, "%s", why.message);
-        if (s) fail_step(a, &why);
+        if (s) fail_step(x, a, &why);
     }
     return TT_OK;
 }

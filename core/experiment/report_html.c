@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define FIGURE_MAX_BYTES ((size_t)1 << 25)
-enum { LONG_TEXT = 48 }; /* of a cell: wraps */
+enum { LONG_TEXT = 30 }; /* of a cell: wraps */
 
 static const char style[] =
     ":root{color-scheme:light dark;--note:#5b5b5b;--member:#b3261e}\n"
@@ -22,7 +22,7 @@ static const char style[] =
     "\n"
     "th{text-align:left;border-bottom:2px solid #888;padding:.3rem .8rem .3rem 0;vertical-align:bottom}\n"
     "td{border-bottom:1px solid #8884;padding:.3rem .8rem .3rem 0;vertical-align:top;white-space:nowrap}\n"
-    "td.long{white-space:normal;overflow-wrap:anywhere;min-width:16rem}\n"
+    "td.long{white-space:normal;overflow-wrap:anywhere;min-width:12rem}\n"
     "th:first-child,td:first-child{position:sticky;left:0;background:Canvas}\n"
     ".second{text-decoration:underline}figure{margin:1rem 0;display:inline-block;max-width:100%}\n"
     "figure img{max-width:100%;background:#fff;border-radius:4px}\n"

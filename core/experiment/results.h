@@ -235,6 +235,7 @@ TT_API void tt_results_identity_text(const tt_results *r, tt_buf *out);
 
 /* ---- the most and least member-like ---- */
 
+enum { TT_EXTREMES = 6 }; /* of each, unless somebody says otherwise */
 /* Of the attacked model, and scored. */
 TT_API bool tt_result_has_extremes(const tt_result_scores *r);
 /* Rows of r with the highest and the lowest scores, the most extreme first; equal scores by row. most, least:

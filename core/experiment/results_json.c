@@ -110,7 +110,7 @@ static void scores(tt_buf *out, const tt_results *all, const tt_result_scores *r
     text(out, "fitted", r->fitted);
     number(out, "predictions_per_sample", r->predictions);
     const tt_run_step *step = tt_run_step_of(info, r->attack, r->role);
-    if (step) number(out, "seconds", step->seconds);
+    if (step) tt_buf_printf(out, ", \"seconds\": %.3f", step->seconds);
     if (r->failure) {
         text(out, "failure", r->failure);
         tt_buf_printf(out, "}");

@@ -1,6 +1,7 @@
 /* `telltale run` as a person runs it: results, resumption after everything that can go wrong, exit codes. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "formats/json.h"
 #include "support/test.h"
 
 #include <signal.h>
@@ -110,6 +111,31 @@ START_TEST(a_run_prints_its_table_and_writes_the_same_bytes_in_one_process)
     has("apart/results.h5");
     ck_assert_int_eq(run(both, "--in-process", "together"), 0);
     same_results("apart", "together");
+}
+END_TEST
+
+START_TEST(for_programs_progress_and_results_are_json)
+{
+    static char results[1 << 16];
+    tt_arena *arena = tt_arena_create(0);
+    tt_node *root;
+    ck_assert_int_eq(run(both, "--json 2>/dev/null | cat", "told"), 0);
+    tt_ok(tt_json_parse(arena, "stdout", output, strlen(output), &root, &err), &err);
+    ck_assert_ptr_nonnull(tt_node_get(root, "counts"));
+    snprintf(results, sizeof results, "%s", output);
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --json", tt_test_dir()), 0);
+    ck_assert_msg(strcmp(output, results) == 0, "report --json differs from run --json");
+    /* a step that fails is told, counted, and no longer waited for */
+    ck_assert_int_eq(
+        run("  loss: {}\n  rogue: {how: crash}\n", "--json 2>&1 >/dev/null | grep -v ^telltale", "failed"),
+        0);
+    for (char *line = strtok(output, "\n"); line; line = strtok(NULL, "\n"))
+        tt_ok(tt_json_parse(arena, "stderr", line, strlen(line), &root, &err), &err);
+    ck_assert_str_eq(tt_node_get(root, "event")->text, "progress");
+    ck_assert_int_gt(tt_node_get(root, "failures")->value.integer, 0);
+    ck_assert_int_eq(tt_node_get(root, "done")->value.integer, tt_node_get(root, "total")->value.integer);
+    tt_arena_destroy(arena);
+    ck_assert_int_eq(shell("'" PROGRAM "' validate '%s' --json", spec(both)), 2);
 }
 END_TEST
 
@@ -392,6 +418,7 @@ Suite *tt_test_suite(void)
     TCase *tc = tcase_create("run");
     tcase_set_timeout(tc, 120 + 2 * kills());
     tcase_add_test(tc, a_run_prints_its_table_and_writes_the_same_bytes_in_one_process);
+    tcase_add_test(tc, for_programs_progress_and_results_are_json);
     tcase_add_test(tc, report_prints_a_run_again_and_says_what_is_missing);
     tcase_add_test(tc, killed_again_and_again_it_resumes_and_the_results_are_the_same_bytes);
     tcase_add_test(tc, interrupted_it_says_how_to_go_on_and_the_same_command_does);
