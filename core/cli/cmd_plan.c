@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 static const char plan_help[] =
-    "usage: telltale plan SPEC [key=value ...] [--out DIR] [--plugin-dir DIR ...]\n"
+    "usage: telltale plan SPEC [key=value ...] [--json] [--out DIR] [--plugin-dir DIR ...]\n"
     "\n"
     "Prints the steps of an experiment as a tree: the key of each, whether the store of DIR has it, and of "
     "the "
@@ -18,6 +18,7 @@ static const char plan_help[] =
     "\n"
     "Of a sweep or replication a line for each cell and the sums; --cell NAME shows one cell's tree.\n"
     "\n"
+    "  --json            the same for programs\n"
     "  --cell NAME       of a sweep: this cell\n"
     "  --out DIR         the run's folder; default: results/NAME, NAME being the spec's file without its "
     "ending\n" TT_RUN_OPTIONS_HELP;
@@ -35,7 +36,7 @@ static const char explain_help[] =
 static tt_status survey_sweep(tt_run_options *o, const tt_launch *launch, tt_describer *describer,
                               const char *dir, size_t *failures, tt_buf *out, tt_error *err)
 {
-    if (o->step)
+    if (o->step || o->json)
         return tt_fail(err, TT_ERR_INVALID, "%s is a sweep of %zu cells: say which, --cell %s", o->spec,
                        o->sweep->n, o->sweep->names[0]);
     tt_sweep_job job = {o->sweep,
@@ -62,7 +63,8 @@ static tt_status survey_one(tt_run_options *o, const tt_launch *options, tt_desc
     if (!s) s = tt_prepare(spec, &launch, describer, store, &prepared, err);
     if (!s) s = tt_survey_make(&prepared, &found, err);
     if (!s && o->step) s = tt_survey_explain(&found, o->step, out, err);
-    if (!s && !o->step && !tt_survey_text(&found, out)) s = tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    if (!s && !o->step && !(o->json ? tt_survey_json(&found, out) : tt_survey_text(&found, out)))
+        s = tt_fail(err, TT_ERR_MEMORY, "out of memory");
     tt_survey_free(&found);
     tt_prepared_free(&prepared);
     tt_spec_free(spec);

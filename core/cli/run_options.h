@@ -20,7 +20,7 @@ typedef struct tt_run_options {
     size_t n_batches;
     tt_plugin_dirs dirs;
     bool in_process, quiet, help;
-    bool json;            /* of `run` */
+    bool json;            /* of `run` and `plan` */
     unsigned jobs;        /* --jobs; 0: one */
     tt_problems problems; /* of the spec that was loaded; tt_run_options_free */
 } tt_run_options;

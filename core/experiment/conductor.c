@@ -443,10 +443,40 @@ static tt_status list_times(tt_conductor *c, double measured_before_s, tt_error 
     return TT_OK;
 }
 
+/* Of this start and of those before, which run.json has. */
+static tt_status list_peaks(tt_conductor *c, const char *path, tt_error *err)
+{
+    tt_run_info *info = &c->info, before = {0};
+    tt_child_peak now[TT_RUN_PEAKS_MAX];
+    tt_error absent = {0};
+    for (size_t n = tt_child_peaks(now, TT_RUN_PEAKS_MAX), i = 0; i < n; i++) {
+        const char *name = tt_arena_strdup(c->arena, now[i].name);
+        if (!name) return no_memory(err);
+        info->peaks[info->n_peaks++] = (tt_run_peak){name, (double)now[i].kib / 1024};
+    }
+    tt_status s = tt_run_info_read(path, &before, &absent);
+    for (size_t i = 0; i < before.n_peaks && !s; i++) {
+        size_t k = 0;
+        while (k < info->n_peaks && strcmp(info->peaks[k].name, before.peaks[i].name) != 0)
+            k++;
+        if (k == TT_RUN_PEAKS_MAX) break;
+        double mib = before.peaks[i].mib;
+        if (k == info->n_peaks)
+            info->peaks[info->n_peaks++] =
+                (tt_run_peak){tt_arena_strdup(c->arena, before.peaks[i].name), mib};
+        else if (mib > info->peaks[k].mib)
+            info->peaks[k].mib = mib;
+        if (!info->peaks[k].name) s = TT_ERR_MEMORY;
+    }
+    if (!absent.code) tt_run_info_free(&before);
+    return s == TT_ERR_MEMORY ? no_memory(err) : TT_OK;
+}
+
 static tt_status write_all(tt_conductor *c, tt_error *err)
 {
     char *results = tt_path_join(c->dir, "results.h5"), *info = tt_path_join(c->dir, "run.json");
     tt_status s = results && info ? TT_OK : no_memory(err);
+    if (!s) s = list_peaks(c, info, err);
     if (!s) s = tt_results_write(&c->results, results, err);
     if (!s) s = tt_run_info_write(&c->info, info, err);
     tt_free(results);

@@ -139,6 +139,17 @@ tt_status tt_cached_digest(tt_prepare_cache *c, const tt_spec_plugin *target, co
     return s ? s : give(known, hex, err);
 }
 
+tt_status tt_cached_memory(tt_prepare_cache *c, const tt_spec_plugin *target, bool *known,
+                           tt_memory_need *need, tt_error *err)
+{
+    tt_buf params = {0};
+    bool good = tt_params_canonical(target->params, 0, false, &params);
+    tt_status s = good ? tt_describe_memory(c->describer, target->info->name, params.data, known, need, err)
+                       : no_memory(err);
+    tt_buf_free(&params);
+    return s;
+}
+
 tt_status tt_cached_environment(tt_prepare_cache *c, const tt_spec *spec, const char **text, tt_error *err)
 {
     tt_buf key = {0};

@@ -186,6 +186,11 @@ typedef struct tt_run_step {
     double seconds;
     uint64_t money_asked; /* what the attack asked for would have cost without sharing */
 } tt_run_step;
+typedef struct tt_run_peak { /* the most memory that a process held */
+    const char *name;
+    double mib;
+} tt_run_peak;
+enum { TT_RUN_PEAKS_MAX = 64 };
 enum { TT_CONFINED_UNKNOWN = -2, TT_CONFINED_IN_PROCESS = -1, TT_CONFINED_NOT = 0 };
 typedef struct tt_run_info {
     const char *build, *host_name;
@@ -195,6 +200,8 @@ typedef struct tt_run_info {
     uint32_t resumed;     /* how often */
     tt_run_step *steps;
     size_t n_steps;
+    tt_run_peak peaks[TT_RUN_PEAKS_MAX];
+    size_t n_peaks;
     tt_arena *arena; /* of what was read */
 } tt_run_info;
 TT_API tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error *err);

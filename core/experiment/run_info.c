@@ -45,7 +45,13 @@ tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error 
                           (double)info->steps[i].money_asked / TT_MONEY_UNIT);
         tt_buf_printf(&out, "}");
     }
-    tt_buf_printf(&out, "\n  ]\n}\n");
+    tt_buf_printf(&out, "\n  ],\n  \"memory_mib\": {");
+    for (size_t i = 0; i < info->n_peaks; i++) {
+        tt_buf_printf(&out, i ? ", " : "");
+        tt_json_quote(&out, info->peaks[i].name);
+        tt_buf_printf(&out, ": %.1f", info->peaks[i].mib);
+    }
+    tt_buf_printf(&out, "}\n}\n");
     tt_status s = out.failed ? tt_fail(err, TT_ERR_MEMORY, "out of memory for %s", path)
                              : tt_file_write(path, out.data, out.size, err);
     tt_buf_free(&out);
@@ -100,6 +106,13 @@ static const char *text_of(const tt_node *map, const char *key)
     return n && n->kind == TT_NODE_STRING ? n->text : "";
 }
 
+static void read_peaks(const tt_node *memory, tt_run_info *info)
+{
+    if (!memory || memory->kind != TT_NODE_MAP) return;
+    for (const tt_node *n = memory->children; n && info->n_peaks < TT_RUN_PEAKS_MAX; n = n->next)
+        info->peaks[info->n_peaks++] = (tt_run_peak){n->key, real_of(memory, n->key)};
+}
+
 tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err)
 {
     *info = (tt_run_info){.arena = tt_arena_create(0)};
@@ -126,6 +139,7 @@ tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err)
     const tt_node *currency = tt_node_get(root, "currency");
     info->currency = currency && currency->kind == TT_NODE_STRING ? currency->text : NULL;
     info->resumed = (uint32_t)count_of(root, "resumed");
+    read_peaks(tt_node_get(root, "memory_mib"), info);
     for (const tt_node *n = steps->children; n; n = n->next) {
         const tt_node *executed = tt_node_get(n, "executed");
         info->steps[info->n_steps++] =

@@ -302,6 +302,7 @@ tt_status tt_survey_make(const tt_prepared *p, tt_survey *v, tt_error *err)
     tt_status s = v->steps && index ? list_stored(v->arena, p->store, &list, err) : no_memory(err);
     if (!s) s = add_measures(v, list, index, err);
     if (!s) s = add_scores(v, list, index, err);
+    if (!s) s = tt_survey_memory(v, err);
     if (s) tt_survey_free(v);
     return s;
 }

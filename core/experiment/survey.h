@@ -22,11 +22,23 @@ typedef struct tt_survey_step {
     const tt_spec_model *model; /* on which it is measured; of scores NULL */
 } tt_survey_step;
 
+/* A process that the run will start, and the conductor; upper bounds of memory of their own, in bytes. */
+typedef struct tt_survey_process {
+    const char *name;           /* as of tt_child_peaks: "model target", "worker", "conductor" */
+    bool known;                 /* false: the target does not say */
+    uint64_t weights, bytes;    /* of them weights; in all */
+    const tt_spec_model *model; /* of hosts of models; else NULL */
+} tt_survey_process;
+
 typedef struct tt_survey {
     tt_arena *arena;
     const tt_prepared *prepared;
     tt_survey_step *steps; /* measure steps, each once, then scores */
     size_t n;
+    tt_survey_process *processes;
+    size_t n_processes;
+    uint64_t memory_at_once,
+        memory_available; /* of all that measure one model; of this machine, 0: unknown */
 } tt_survey;
 
 /* Reads the store of p; no run may be at work in it. Makes manifests that are missing, and changes nothing
@@ -37,6 +49,13 @@ TT_API void tt_survey_free(tt_survey *survey);
 TT_API bool tt_survey_text(const tt_survey *survey, tt_buf *out);
 /* What is left for each model, its weights, disk, and which TPRs the samples cannot carry. */
 TT_API bool tt_survey_costs(const tt_survey *survey, tt_buf *out);
+/* Bytes of all measured rows in the store. */
+double tt_survey_disk(const tt_survey *survey);
+/* Fills the processes. survey_memory.c */
+tt_status tt_survey_memory(tt_survey *survey, tt_error *err);
+bool tt_survey_memory_text(const tt_survey *survey, tt_buf *out);
+/* Steps, sums, costs and memory, for programs. */
+TT_API bool tt_survey_json(const tt_survey *survey, tt_buf *out);
 /* All about the steps whose name contains `step`: key, inputs, and every part of the key in which the nearest
  * stored step differs. TT_ERR_NOT_FOUND: there is none; the message lists those that are. */
 TT_API tt_status tt_survey_explain(const tt_survey *survey, const char *step, tt_buf *out, tt_error *err);

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { MOST_CHILDREN = 256 };
+enum { MOST_CHILDREN = 256, MOST_PEAKS = 64 };
 
 typedef struct watched {
     pid_t pid; /* 0: a free place */
+    char name[64];
     tt_child_limits limits;
     tt_child_killed killed;
     uint64_t ticks; /* of the processor, when last looked at */
@@ -19,6 +21,8 @@ typedef struct watched {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static watched children[MOST_CHILDREN];
+static tt_child_peak peaks[MOST_PEAKS];
+static size_t n_peaks;
 static double last_beat_s; /* when any of them was last seen to have used the processor */
 static bool started;
 
@@ -30,7 +34,7 @@ static double now_s(void)
 }
 
 /* Anonymous and shared pages: weights that are mapped from a file are not the child's to answer for. */
-static uint64_t resident_mib(pid_t pid)
+static uint64_t resident_kib(pid_t pid)
 {
     char path[64], line[160];
     snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
@@ -41,7 +45,7 @@ static uint64_t resident_mib(pid_t pid)
         if (sscanf(line, "RssAnon: %llu kB", &value) == 1 || sscanf(line, "RssShmem: %llu kB", &value) == 1)
             kib += value;
     if (file) fclose(file);
-    return kib >> 10;
+    return kib;
 }
 
 /* User and system time of all its threads: fields 14 and 15 of proc(5)'s stat, counted behind the name, which
@@ -70,11 +74,37 @@ static bool was_killed(const watched *w)
     return w->killed.memory_mib || w->killed.silent;
 }
 
+/* The lock is held. */
+static uint64_t note_peak(const char *name, pid_t pid)
+{
+    uint64_t kib = resident_kib(pid);
+    size_t i = 0;
+    while (i < n_peaks && strcmp(peaks[i].name, name) != 0)
+        i++;
+    if (i == MOST_PEAKS) return kib;
+    if (i == n_peaks) {
+        snprintf(peaks[i].name, sizeof peaks[i].name, "%s", name);
+        peaks[n_peaks++].kib = 0;
+    }
+    if (kib > peaks[i].kib) peaks[i].kib = kib;
+    return kib;
+}
+
+size_t tt_child_peaks(tt_child_peak *list, size_t most)
+{
+    pthread_mutex_lock(&lock);
+    note_peak("conductor", getpid());
+    size_t n = n_peaks < most ? n_peaks : most;
+    memcpy(list, peaks, n * sizeof *list);
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
 static void check_memory(watched *w)
 {
-    if (w->limits.memory_mib == 0) return;
-    uint64_t mib = resident_mib(w->pid);
-    if (mib > w->limits.memory_mib) end_child(w, (tt_child_killed){.memory_mib = mib});
+    uint64_t mib = note_peak(w->name, w->pid) >> 10;
+    if (w->limits.memory_mib && mib > w->limits.memory_mib)
+        end_child(w, (tt_child_killed){.memory_mib = mib});
 }
 
 static void listen_for_beats(double now)
@@ -102,6 +132,7 @@ static void *watch(void *unused)
         pthread_mutex_lock(&lock);
         double now = now_s();
         listen_for_beats(now);
+        note_peak("conductor", getpid());
         for (size_t i = 0; i < MOST_CHILDREN; i++) {
             watched *w = &children[i];
             if (w->pid && !was_killed(w)) check_memory(w);
@@ -126,14 +157,14 @@ static bool start(void)
     return good;
 }
 
-void tt_child_watch_add(pid_t pid, tt_child_limits limits)
+void tt_child_watch_add(pid_t pid, const char *name, tt_child_limits limits)
 {
-    if (limits.memory_mib == 0 && limits.heartbeat_s <= 0) return;
     pthread_mutex_lock(&lock);
     if (!started) started = start();
     for (size_t i = 0; i < MOST_CHILDREN; i++)
         if (children[i].pid == 0) {
             children[i] = (watched){.pid = pid, .limits = limits, .since_s = now_s()};
+            snprintf(children[i].name, sizeof children[i].name, "%s", name);
             break;
         }
     pthread_mutex_unlock(&lock);
@@ -164,6 +195,7 @@ tt_child_killed tt_child_watch_remove(pid_t pid)
     pthread_mutex_lock(&lock);
     watched *w = find(pid);
     if (w) {
+        note_peak(w->name, pid);
         killed = w->killed;
         *w = (watched){0};
     }

@@ -1,7 +1,11 @@
 /* Keeps children within their limits: a thread looks ten times a second at their resident memory, and at the
- * processor time that they use, and kills what holds too much or has hung. Private to the room. */
+ * processor time that they use, notes the most, and kills what holds too much or has hung. Private to the
+ * room.
+ */
 #ifndef TT_RUNTIME_CHILD_WATCH_H
 #define TT_RUNTIME_CHILD_WATCH_H
+
+#include "runtime/spawn.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,9 +18,9 @@ typedef struct tt_child_limits {
     double heartbeat_s;
 } tt_child_limits;
 
-/* Without any limit a child is not watched. The thread starts with the first one that is; without memory for
- * it nothing is watched. */
-void tt_child_watch_add(pid_t pid, tt_child_limits limits);
+/* The thread starts with the first child; without memory for it nothing is watched. `name`: of the peak that
+ * its memory counts to. */
+void tt_child_watch_add(pid_t pid, const char *name, tt_child_limits limits);
 /* An answer is awaited from it from now on, or has come. */
 void tt_child_watch_await(pid_t pid, bool awaited);
 

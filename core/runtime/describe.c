@@ -253,3 +253,21 @@ tt_status tt_describe_target(tt_describer *d, tt_plugin_kind kind, const char *t
                                  tt_plugin_kind_name(kind), target)
                        : s;
 }
+
+tt_status tt_describe_memory(tt_describer *d, const char *target, const char *params, bool *known,
+                             tt_memory_need *need, tt_error *err)
+{
+    tt_buf request = {0};
+    tt_put_text(&request, target);
+    tt_put_text(&request, params);
+    tt_reply reply;
+    *need = (tt_memory_need){.size = sizeof *need};
+    tt_status s = ask(d, TT_MSG_WORKER_MEMORY, &request, &reply, err);
+    if (s) return s;
+    *known = tt_get_u8(&reply.in);
+    uint64_t *const numbers[] = {&need->weights, &need->predict, &need->encode, &need->decode,
+                                 &need->evaluation};
+    for (size_t i = 0; *known && i < sizeof numbers / sizeof *numbers; i++)
+        *numbers[i] = tt_get_u64(&reply.in);
+    return tt_reply_end(&reply, err);
+}

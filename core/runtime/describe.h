@@ -34,6 +34,10 @@ TT_API tt_status tt_describe_best_backend(void *describer, const char **name, tt
 TT_API tt_status tt_describe_target(tt_describer *d, tt_plugin_kind kind, const char *target,
                                     const char *params, char hex[65], tt_error *err);
 
+/* What a target's host will need; *known false: the target does not say. params: canonical JSON. */
+TT_API tt_status tt_describe_memory(tt_describer *d, const char *target, const char *params, bool *known,
+                                    tt_memory_need *need, tt_error *err);
+
 /* The worker's end (worker.c): answers of TT_MSG_WORKER_DESCRIBE, _ENVIRONMENT and _DIGEST. */
 void tt_put_plugin_info(tt_buf *out, const tt_plugin_info *info);
 

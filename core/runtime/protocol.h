@@ -45,7 +45,8 @@ enum tt_message_type {
     TT_MSG_WORKER_DESCRIBE,    /* a plugin's description */
     TT_MSG_WORKER_ENVIRONMENT, /* a backend's description */
     TT_MSG_WORKER_DIGEST,      /* the digest of a target's model, or of a service's */
-    TT_MSG_WORKER_SERVICE      /* a service's handle; its channel comes along */
+    TT_MSG_WORKER_SERVICE,     /* a service's handle; its channel comes along */
+    TT_MSG_WORKER_MEMORY       /* how much a target's host will need */
 };
 
 #endif

@@ -155,7 +155,8 @@ static tt_status start_process(const tt_launch *launch, const child_role *r, tt_
     }
     child->memory_limit_mib = launch->memory_limit_mib;
     child->heartbeat_s = launch->heartbeat_s;
-    tt_child_watch_add(child->pid, (tt_child_limits){launch->memory_limit_mib, launch->heartbeat_s});
+    tt_child_watch_add(child->pid, r->kind == TT_CHILD_HOST ? child->name : "worker",
+                       (tt_child_limits){launch->memory_limit_mib, launch->heartbeat_s});
     tt_port_set_time_limit(child->control, launch->time_limit_s);
     tt_port_watch_stop(child->control, true);
     return TT_OK;

@@ -65,6 +65,15 @@ TT_API tt_status tt_child_connect(tt_child *host, tt_child *worker, const char *
 TT_API tt_status tt_child_connect_service(tt_child *host, tt_child *worker, const char *name,
                                           uint32_t *connection, tt_error *err);
 
+/* The most memory of its own (no mapped files) that any process of a name was seen to hold, looked at ten
+ * times a second: "conductor", "worker" (any), and hosts by their names; since this process began. The number
+ * of them that were written to list. */
+typedef struct tt_child_peak {
+    char name[64];
+    uint64_t kib;
+} tt_child_peak;
+TT_API size_t tt_child_peaks(tt_child_peak *list, size_t most);
+
 /* The main function of a child: `telltale __host` and `telltale __worker`, with the channel on descriptor 3.
  */
 TT_API int tt_child_main(tt_child_kind kind, int argc, char **argv);

@@ -458,6 +458,29 @@ static tt_status model_digest(tt_worker *w, tt_reader *in, tt_buf *out, tt_error
     return s;
 }
 
+/* Answers whether the target knows, and then the numbers. */
+static tt_status model_memory(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
+{
+    const char *name = tt_get_text(in), *json = tt_get_text(in);
+    if (!tt_reader_done(in) || !name || !json)
+        return tt_fail(err, TT_ERR_FORMAT, "a malformed request for a model's memory");
+    const tt_registered *found;
+    tt_params *params = NULL;
+    tt_memory_need need = {.size = sizeof need};
+    tt_status s = open_registry(w, err);
+    if (!s) s = tt_registry_find(w->registry, TT_KIND_TARGET, name, &found, err);
+    if (!s) s = parse_params(found->info, json, &params, err);
+    const tt_target_plugin *target = s ? NULL : found->table;
+    bool known = target && target->memory;
+    if (known) s = target->memory(params, &need, err);
+    tt_put_u8(out, known);
+    const uint64_t numbers[] = {need.weights, need.predict, need.encode, need.decode, need.evaluation};
+    for (size_t i = 0; known && i < sizeof numbers / sizeof *numbers; i++)
+        tt_put_u64(out, numbers[i]);
+    tt_params_free(params);
+    return s;
+}
+
 tt_status tt_worker_request(void *worker, void *connection, uint16_t type, tt_reader *in, int *fds,
                             uint32_t n_fds, tt_buf *out, tt_error *err)
 {
@@ -484,6 +507,8 @@ tt_status tt_worker_request(void *worker, void *connection, uint16_t type, tt_re
         return describe(w, in, out, err);
     case TT_MSG_WORKER_ENVIRONMENT:
         return environment(w, in, out, err);
+    case TT_MSG_WORKER_MEMORY:
+        return model_memory(w, in, out, err);
     case TT_MSG_WORKER_DIGEST:
         return model_digest(w, in, out, err);
     default:

@@ -336,3 +336,28 @@ tt_weight_source *tt_checkpoint_text(tt_checkpoint *c)
 {
     return c->text;
 }
+
+static uint64_t values_of(const tt_tensor_view *view)
+{
+    uint64_t n = 1;
+    for (int i = 0; i < view->rank; i++)
+        n *= (uint64_t)view->shape[i];
+    return n;
+}
+
+void tt_checkpoint_weights(const tt_checkpoint *c, uint64_t values[3])
+{
+    const tt_tensor_file *const files[3] = {c->unet_file, c->vae_file, c->text_file};
+    static const int place[] = {[TT_COMPVIS_UNET] = 0, [TT_COMPVIS_VAE] = 1, [TT_COMPVIS_TEXT] = 2};
+    values[0] = values[1] = values[2] = 0;
+    for (int f = 0; f < 3; f++)
+        for (size_t i = 0; files[f] && i < tt_tensor_file_count(files[f]); i++) {
+            const tt_tensor_view *view = tt_tensor_file_at(files[f], i);
+            tt_compvis_part part;
+            char name[512];
+            if (!c->layout.single)
+                values[f] += values_of(view);
+            else if (tt_compvis_name(view->name, &part, name, sizeof name))
+                values[place[part]] += values_of(view);
+        }
+}

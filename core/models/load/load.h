@@ -30,6 +30,8 @@ TT_API tt_tokenizer *tt_checkpoint_tokenizer(const tt_checkpoint *c); /* borrowe
 TT_API tt_weight_source *tt_checkpoint_unet(tt_checkpoint *c);
 TT_API tt_weight_source *tt_checkpoint_vae(tt_checkpoint *c);
 TT_API tt_weight_source *tt_checkpoint_text(tt_checkpoint *c);
+/* How many values the weights of the UNet, the VAE and the text encoder have. */
+TT_API void tt_checkpoint_weights(const tt_checkpoint *c, uint64_t values[3]);
 /* SHA-256 over names, sizes and contents of all files that were read. */
 TT_API tt_status tt_checkpoint_digest(const char *path, const char *variant, const tt_lora *loras,
                                       size_t n_loras, char hex[65], tt_error *err);

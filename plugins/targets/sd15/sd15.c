@@ -222,6 +222,19 @@ static tt_status sd15_digest(const tt_params *p, char hex[65], tt_error *err)
     return s;
 }
 
+static tt_status sd15_memory(const tt_params *p, tt_memory_need *need, tt_error *err)
+{
+    const char *path = sd15_host->param_string(p, "path"), *variant = sd15_host->param_string(p, "variant");
+    const tt_type types[3] = {type_of(p, "dtype"), type_of(p, "vae_dtype"), type_of(p, "text_dtype")};
+    sd15_target *t = tt_alloc_zero(sizeof *t);
+    if (!t) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
+    tt_status s = tt_checkpoint_open(path, variant, NULL, 0, &t->checkpoint, err);
+    if (!s) s = read_facts(t, p, err);
+    if (!s) sd15_memory_of(t, types, need);
+    sd15_close(t);
+    return s;
+}
+
 /* ---- entry ---- */
 
 static const tt_target_plugin table = {
@@ -240,6 +253,7 @@ static const tt_target_plugin table = {
     .condition_put = sd15_condition_put,
     .spans = sd15_spans,
     .attend = sd15_attend,
+    .memory = sd15_memory,
 };
 
 static tt_status init(const tt_host *host, const char *path, tt_error *err)

@@ -23,9 +23,9 @@ static void sample_posterior(float *mean, const float *logvar, const float *nois
 
 /* Images encoded at once: the widest activations of a chunk stay near 32 million elements, one image of 512
  * pixels. Chunks are invisible in results. */
-static uint32_t encode_chunk(const sd15_target *t, size_t pixels)
+uint32_t sd15_encode_chunk(const tt_vae_config *vae, size_t pixels)
 {
-    size_t width = (size_t)tt_vae_get_config(t->vae)->block_out_channels[0];
+    size_t width = (size_t)vae->block_out_channels[0];
     size_t n = ((size_t)1 << 25) / (pixels * width);
     return n < 1 ? 1 : n > 32 ? 32 : (uint32_t)n;
 }
@@ -36,7 +36,7 @@ tt_status sd15_encode_sized(sd15_target *t, uint32_t n, const tt_pixels *images,
     uint32_t width = images[0].width, height = images[0].height;
     size_t image = 3 * (size_t)width * height;
     size_t latent = (size_t)t->channels * (width / (uint32_t)t->factor) * (height / (uint32_t)t->factor);
-    uint32_t chunk = encode_chunk(t, (size_t)width * height);
+    uint32_t chunk = sd15_encode_chunk(tt_vae_get_config(t->vae), (size_t)width * height);
     float *chw = tt_alloc_array(image * chunk, sizeof *chw);
     float *logvar = tt_alloc_array(latent * chunk, sizeof *logvar);
     tt_status s =

@@ -1,0 +1,126 @@
+/* What `telltale plan` says of memory, beside what a run was seen to hold. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "formats/json.h"
+#include "support/networks.h"
+#include "support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define PROGRAM TT_BUILD_DIR "/telltale"
+
+static tt_error err;
+static tt_arena *arena;
+
+static void setup(void)
+{
+    arena = tt_arena_create(0);
+}
+
+static void teardown(void)
+{
+    tt_arena_destroy(arena);
+}
+
+static const char *write_spec(void)
+{
+    static char path[512];
+    char text[2048];
+    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
+    snprintf(text, sizeof text,
+             "version: 1\n"
+             "data:\n"
+             "  faces: {plugin: faces, splits: {seen: 40, held_out: 40}}\n"
+             "models:\n"
+             "  target: {plugin: sd15, path: '%s/configs/models/embedded/target'}\n"
+             "controls: off\n"
+             "members: faces.seen\n"
+             "nonmembers: faces.held_out\n"
+             "threat_model: {access: grey-box}\n"
+             "attacks:\n"
+             "  clid:\n"
+             "  loss:\n"
+             "device: {threads: 1}\n",
+             TT_SOURCE_DIR);
+    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
+    return path;
+}
+
+static int shell(const char *command, const char *spec, const char *more)
+{
+    char line[2048];
+    snprintf(line, sizeof line, "'" PROGRAM "' %s '%s' --out '%s/run' %s >'%s/out.txt' 2>'%s/err.txt'",
+             command, spec, tt_test_dir(), more, tt_test_dir(), tt_test_dir());
+    int status = system(line);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static const tt_node *read_json(const char *name)
+{
+    char path[512];
+    tt_node *root;
+    snprintf(path, sizeof path, "%s/%s", tt_test_dir(), name);
+    tt_ok(tt_json_read(arena, path, 1 << 20, &root, &err), &err);
+    return root;
+}
+
+static double real_of(const tt_node *map, const char *key)
+{
+    const tt_node *n = tt_node_get(map, key);
+    ck_assert_msg(n != NULL, "no %s", key);
+    return n->kind == TT_NODE_INT ? (double)n->value.integer : n->value.real;
+}
+
+START_TEST(the_estimate_bounds_what_a_run_of_the_embedded_world_holds)
+{
+    if (tt_test_too_slow()) return; /* sanitizers hold memory of their own */
+    const char *spec = write_spec();
+    ck_assert_int_eq(shell("plan", spec, "--json"), 0);
+    const tt_node *memory = tt_node_get(read_json("out.txt"), "memory");
+    ck_assert_int_eq(shell("run", spec, ""), 0);
+    const tt_node *seen = tt_node_get(read_json("run/run.json"), "memory_mib");
+    size_t n = 0;
+    for (const tt_node *p = memory->children; p; p = p->next, n++) {
+        const char *name = tt_node_get(p, "process")->text;
+        double bound = real_of(p, "mib"), held = real_of(seen, name);
+        printf("%s: at most %.1f MiB, seen %.1f\n", name, bound, held);
+        ck_assert_double_gt(held, 0.5);
+        ck_assert_double_le(held, bound);
+        if (strncmp(name, "model ", 6) == 0) ck_assert_double_le(bound, 6 * held);
+    }
+    ck_assert_uint_eq(n, 3); /* the target's host, a worker, the conductor */
+}
+END_TEST
+
+START_TEST(a_limit_that_the_estimate_exceeds_is_told)
+{
+    const char *spec = write_spec();
+    char text[8192], *out;
+    size_t size;
+    ck_assert_int_eq(shell("plan", spec, "limits.memory_mib=40"), 0);
+    snprintf(text, sizeof text, "%s/out.txt", tt_test_dir());
+    tt_ok(tt_file_read(text, sizeof text, &out, &size, &err), &err);
+    ck_assert_ptr_nonnull(strstr(out, "memory: model target may grow beyond limits.memory_mib (40)"));
+    ck_assert_ptr_nonnull(strstr(out, "memory at most: model target "));
+    tt_free(out);
+    ck_assert_int_eq(shell("plan", spec, "limits.memory_mib=4000"), 0);
+    tt_ok(tt_file_read(text, sizeof text, &out, &size, &err), &err);
+    ck_assert_ptr_null(strstr(out, "may grow beyond"));
+    tt_free(out);
+}
+END_TEST
+
+Suite *tt_test_suite(void)
+{
+    Suite *suite = suite_create("plan memory");
+    TCase *tc = tcase_create("plan memory");
+    tcase_set_timeout(tc, 300);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, the_estimate_bounds_what_a_run_of_the_embedded_world_holds);
+    tcase_add_test(tc, a_limit_that_the_estimate_exceeds_is_told);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
