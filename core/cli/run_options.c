@@ -41,11 +41,10 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
         if (tt_plugin_dirs_option(&o->dirs, argc, argv, &i)) continue;
         if (strcmp(argv[i], "--in-process") == 0) {
             o->in_process = true;
-        } else if (strcmp(argv[i], "--json") == 0 && strcmp(command, "plan") == 0) {
-            o->json = true;
         } else if (strcmp(argv[i], "--quiet") == 0) {
             o->quiet = true;
-        } else if (strcmp(argv[i], "--json") == 0 && strcmp(command, "run") == 0) {
+        } else if (strcmp(argv[i], "--json") == 0 &&
+                   (strcmp(command, "run") == 0 || strcmp(command, "plan") == 0)) {
             o->json = true;
         } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
             if (!take_jobs(argv[++i], &o->jobs)) return false;
