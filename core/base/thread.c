@@ -1,8 +1,10 @@
 #include "base/thread.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,6 +61,39 @@ int tt_processors(void)
     int n = allowed_by_affinity(), quota = allowed_by_quota();
     if (quota > 0 && quota < n) n = quota;
     return n > 0 ? n : 1;
+}
+
+/* ---- loops ---- */
+
+enum { LOOP_THREADS_MOST = 64 };
+
+typedef struct loop {
+    void (*body)(void *user, size_t i);
+    void *user;
+    size_t n;
+    atomic_size_t next;
+} loop;
+
+static void *run_loop(void *data)
+{
+    loop *l = data;
+    for (size_t i; (i = atomic_fetch_add(&l->next, 1)) < l->n;)
+        l->body(l->user, i);
+    return NULL;
+}
+
+void tt_parallel_for(size_t n, int threads, void (*body)(void *user, size_t i), void *user)
+{
+    loop l = {.body = body, .user = user, .n = n};
+    pthread_t others[LOOP_THREADS_MOST];
+    size_t wanted = (size_t)(threads > 0 ? threads : tt_processors()), started = 0;
+    if (wanted > n) wanted = n;
+    if (wanted > LOOP_THREADS_MOST) wanted = LOOP_THREADS_MOST;
+    while (started + 1 < wanted && pthread_create(&others[started], NULL, run_loop, &l) == 0)
+        started++;
+    run_loop(&l);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(others[i], NULL);
 }
 
 /* ---- interruption ---- */

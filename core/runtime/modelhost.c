@@ -116,6 +116,7 @@ static tt_status open_target(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_err
     if (!s) s = tt_modelhost_parse_params(h, plugin->info, params, err);
     if (s) return s;
     h->target_plugin = plugin->table;
+    h->threads = options.threads;
     h->of_batch = ((const tt_backend *)backend->table)->traits & TT_BACKEND_BATCH_IN_BITS;
     s = describe_backend(h, backend->table, &options, err);
     tt_target_context context = {sizeof context, backend->table, options};

@@ -37,7 +37,7 @@ typedef struct evaluation {
     double loss;
     thing *prediction; /* NULL: not kept */
     thing *maps;       /* NULL: not asked for yet */
-    bool computed;
+    bool computed, queued; /* queued: among those that the present call computes */
     struct evaluation *next;
 } evaluation;
 
@@ -61,6 +61,7 @@ struct tt_modelhost {
     void *target;
     tt_model_info info;
     char *backend_description;
+    int threads;            /* the host's; 0: all processors */
     bool of_batch;          /* bits depend on the batch: it must stay what it was said to be */
     uint32_t fitting_batch; /* after predictions that were too many for the device's memory: how many are not;
                                0: that did not happen, or not even one fits */

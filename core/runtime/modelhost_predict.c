@@ -1,6 +1,7 @@
 /* predict: noise predictions in fixed-size padded batches, equal ones of a batch computed once, losses in
  * double. */
 #include "base/log.h"
+#include "base/thread.h"
 #include "runtime/modelhost_internal.h"
 
 #include <math.h>
@@ -128,24 +129,57 @@ typedef struct scratch {
     void **conditions;
 } scratch;
 
+/* What surrounds a batch's evaluation on the processor. A device may need less than a millisecond for one of
+ * them: large batches are prepared by all threads. */
+typedef struct chunk {
+    const tt_modelhost *h;
+    request *const *jobs;
+    scratch *w;
+} chunk;
+
+#define VALUES_WORTH_THREADS ((size_t)1 << 18)
+
+static void for_each(chunk *c, uint32_t n, void (*body)(void *chunk, size_t i))
+{
+    bool worth = n * tt_modelhost_latent_size(c->h) >= VALUES_WORTH_THREADS;
+    tt_parallel_for(n, worth ? c->h->threads : 1, body, c);
+}
+
+static void form_one(void *data, size_t i)
+{
+    const chunk *c = data;
+    size_t size = tt_modelhost_latent_size(c->h);
+    form_input(c->h, c->jobs[i], c->w->inputs + i * size, c->w->noise + i * size, size);
+}
+
+static void judge_one(void *data, size_t i)
+{
+    const chunk *c = data;
+    size_t size = tt_modelhost_latent_size(c->h);
+    const request *r = c->jobs[i];
+    r->evaluation->loss =
+        r->noise.role ? mean_squared_error(c->w->noise + i * size, c->w->eps + i * size, size) : (double)NAN;
+}
+
 static tt_status compute_chunk(tt_modelhost *h, request *const *jobs, uint32_t n, uint32_t batch, scratch *w,
                                tt_error *err)
 {
     size_t size = tt_modelhost_latent_size(h);
+    chunk c = {h, jobs, w};
+    for_each(&c, n, form_one);
     for (uint32_t i = 0; i < batch; i++) {
-        const request *r = jobs[i < n ? i : n - 1]; /* padding: the last one again */
-        form_input(h, r, w->inputs + i * size, w->noise + i * size, size);
-        w->timesteps[i] = r->timestep;
-        w->conditions[i] = r->condition->condition;
+        uint32_t k = i < n ? i : n - 1; /* padding: the last one again */
+        if (i >= n) memcpy(w->inputs + i * size, w->inputs + k * size, size * sizeof *w->inputs);
+        w->timesteps[i] = jobs[k]->timestep;
+        w->conditions[i] = jobs[k]->condition->condition;
     }
     tt_status s = w->maps ? h->target_plugin->attend(h->target, batch, w->inputs, w->timesteps, w->conditions,
                                                      w->eps, w->maps, err)
                           : h->target_plugin->predict(h->target, batch, w->inputs, w->timesteps,
                                                       w->conditions, w->eps, err);
+    if (!s) for_each(&c, n, judge_one);
     for (uint32_t i = 0; i < n && !s; i++) {
         request *r = jobs[i];
-        r->evaluation->loss =
-            r->noise.role ? mean_squared_error(w->noise + i * size, w->eps + i * size, size) : (double)NAN;
         if (!r->evaluation->prediction) s = keep_prediction(h, r, w->eps + i * size, size, err);
         if (!s && w->maps && !r->evaluation->maps) s = keep_maps(h, r, w->maps + i * maps_size(h), err);
         r->evaluation->computed = !s;
@@ -262,13 +296,18 @@ tt_status tt_modelhost_predict(tt_modelhost *h, tt_modelhost_connection *c, bool
         requests[i].evaluation = tt_evaluation_get(h, &identity, &is_new);
         if (!requests[i].evaluation)
             s = tt_fail(err, TT_ERR_MEMORY, "out of memory for an evaluation");
-        else if (is_new ||
-                 !requests[i].evaluation->computed || /* a failed call leaves uncomputed ones behind */
-                 (attend && !requests[i].evaluation->maps))
+        else if (!requests[i].evaluation->queued &&
+                 (is_new ||
+                  !requests[i].evaluation->computed || /* a failed call leaves uncomputed ones behind */
+                  (attend && !requests[i].evaluation->maps))) {
+            requests[i].evaluation->queued = true;
             jobs[n_jobs++] = &requests[i];
+        }
     }
     if (!s) s = tt_modelhost_spend(h, c, n, n_jobs, 0, err);
     if (!s) s = compute(h, jobs, n_jobs, attend, err);
+    for (uint32_t i = 0; i < n_jobs; i++)
+        jobs[i]->evaluation->queued = false;
     if (!s) s = put_results(c, requests, n, attend, out, err);
     if (!s) {
         c->meters.attributed.predictions += n;

@@ -27,6 +27,25 @@ START_TEST(processors_follow_the_affinity_mask)
 }
 END_TEST
 
+static void mark(void *user, size_t i)
+{
+    ((int *)user)[i] += (int)i + 1;
+}
+
+START_TEST(a_parallel_loop_does_everything_once)
+{
+    int done[1000];
+    static const int threads[] = {0, 1, 2, 7, 500};
+    for (size_t k = 0; k < sizeof threads / sizeof *threads; k++)
+        for (size_t n = 0; n <= 1000; n += 250) {
+            memset(done, 0, sizeof done);
+            tt_parallel_for(n, threads[k], mark, done);
+            for (size_t i = 0; i < 1000; i++)
+                ck_assert_int_eq(done[i], i < n ? (int)i + 1 : 0);
+        }
+}
+END_TEST
+
 START_TEST(a_signal_sets_the_flag_and_nothing_else)
 {
     ck_assert(!tt_stop_requested());
@@ -200,6 +219,7 @@ Suite *tt_test_suite(void)
     Suite *suite = suite_create("thread");
     TCase *tc = tcase_create("thread");
     tcase_add_test(tc, processors_follow_the_affinity_mask);
+    tcase_add_test(tc, a_parallel_loop_does_everything_once);
     tcase_add_loop_test(tc, a_signal_sets_the_flag_and_nothing_else, SIGINT, SIGINT + 1);
     tcase_add_loop_test(tc, a_signal_sets_the_flag_and_nothing_else, SIGTERM, SIGTERM + 1);
     tcase_add_test(tc, a_second_interrupt_kills);

@@ -93,14 +93,18 @@ static void sd15_close(void *target)
     tt_free(t);
 }
 
-/* A power of two that keeps the widest activation of a batch near 8 million elements: 4 for the full model,
- * 32 for miniatures. Batches are invisible in results; this only fills the processor. */
+/* A power of two that keeps the widest activation of a batch near what fills the device: on a processor 8
+ * million elements, 4 for the full model, 32 for miniatures. Where batches are invisible in results this only
+ * fills the device; elsewhere it is a function of the model and the kind of device, which keys name. */
 static uint32_t default_batch(const sd15_target *t)
 {
+    const tt_backend *backend = tt_device_backend(t->device);
+    int64_t fill = backend->fill ? backend->fill(tt_device_self(t->device)) : 0;
+    uint64_t limit = fill > 0 ? (uint64_t)fill : (uint64_t)1 << 23;
     int widest = tt_checkpoint_unet_config(t->checkpoint)->block_out_channels[0];
     uint64_t sample = (uint64_t)t->latent_height * t->latent_width * (uint64_t)widest;
-    uint32_t batch = 1;
-    while (batch < 32 && 2 * batch * sample <= (uint64_t)1 << 23)
+    uint32_t batch = 1, most = fill > 0 ? 256 : 32;
+    while (batch < most && 2 * batch * sample <= limit)
         batch *= 2;
     return batch;
 }
