@@ -1,0 +1,54 @@
+# The CUDA runtime is linked statically and cuBLASLt and cuDNN are opened at run time, so that what is built here
+# loads anywhere. Without the toolkit, and under sanitizers (the tests then run the sources on an emulation),
+# absent.c takes the backend's place and says so.
+set(TT_CUDA_ARCHITECTURES "80-real;90-real;90-virtual" CACHE STRING "GPU architectures of the cuda backend")
+find_package(CUDAToolkit 12 QUIET)
+find_path(TT_CUDNN_INCLUDE NAMES cudnn_graph.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+unset(cuda_absent)
+if(NOT CUDAToolkit_FOUND OR NOT CUDAToolkit_NVCC_EXECUTABLE)
+  set(cuda_absent "the CUDA toolkit was not found (install it, 12 or newer, or set CUDACXX to its nvcc, and build again)")
+elseif(NOT TT_CUDNN_INCLUDE)
+  set(cuda_absent "cuDNN's headers were not found (install cuDNN 9 and build again)")
+elseif(TT_SANITIZE)
+  set(cuda_absent "it was built with sanitizers")
+endif()
+
+if(cuda_absent)
+  message(STATUS "without CUDA: ${cuda_absent}")
+  set_target_properties(${plugin} PROPERTIES SOURCES ${dir}/absent.c)
+  target_compile_definitions(${plugin} PRIVATE TT_CUDA_ABSENT="${cuda_absent}")
+  target_link_libraries(${plugin} PRIVATE telltale)
+else()
+  set_source_files_properties(${dir}/absent.c PROPERTIES HEADER_FILE_ONLY ON)
+  target_include_directories(${plugin} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${TT_CUDNN_INCLUDE})
+  target_compile_definitions(${plugin} PRIVATE TT_CUDA_LIBRARIES="${CUDAToolkit_LIBRARY_DIR}")
+  target_link_libraries(${plugin} PRIVATE telltale CUDA::cudart_static)
+  # the libraries that it opens have threads and handlers that outlive dlclose
+  target_link_options(${plugin} PRIVATE -Wl,-z,nodelete)
+
+  # nvcc by hand: CMake before 3.26 asks a new toolkit for architectures that it no longer has
+  set(cuda_gencode)
+  foreach(architecture ${TT_CUDA_ARCHITECTURES})
+    string(REGEX MATCH "^[0-9]+[a-z]?" number ${architecture})
+    if(architecture MATCHES "-virtual$")
+      list(APPEND cuda_gencode -gencode arch=compute_${number},code=compute_${number})
+    elseif(architecture MATCHES "-real$")
+      list(APPEND cuda_gencode -gencode arch=compute_${number},code=sm_${number})
+    else()
+      list(APPEND cuda_gencode -gencode arch=compute_${number},code=[compute_${number},sm_${number}])
+    endif()
+  endforeach()
+  set(cuda_warnings -Werror all-warnings -Xcompiler -Wall,-Wextra,-Wno-unused-parameter)
+  file(GLOB cuda_kernels CONFIGURE_DEPENDS ${dir}/*.cu)
+  foreach(kernel ${cuda_kernels})
+    get_filename_component(name ${kernel} NAME_WE)
+    set(object ${CMAKE_CURRENT_BINARY_DIR}/cuda/${name}.o)
+    add_custom_command(OUTPUT ${object} DEPENDS ${kernel} DEPFILE ${object}.d
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_CURRENT_BINARY_DIR}/cuda
+      COMMAND ${TT_CCACHE} ${CUDAToolkit_NVCC_EXECUTABLE} -std=c++17 -O3 ${cuda_gencode} ${cuda_warnings}
+              -Xcompiler -fPIC,-fvisibility=hidden -I${PROJECT_SOURCE_DIR}/core/include -I${PROJECT_SOURCE_DIR}/core
+              -MD -MT ${object} -MF ${object}.d -c ${kernel} -o ${object}
+      COMMENT "Building CUDA object ${name}.o" VERBATIM COMMAND_EXPAND_LISTS)
+    target_sources(${plugin} PRIVATE ${object})
+  endforeach()
+endif()
