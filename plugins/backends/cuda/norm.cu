@@ -1,0 +1,259 @@
+/* GroupNorm, LayerNorm and softmax: statistics in f64 or two passes over registers, so that small variances
+ * beside large means hold. */
+#include "cuda_portable.h"
+
+/* ---- group norm: partial sums of runs of pixels, their sum, the result ---- */
+
+/* Runs of pixels depend on the picture's size alone, never on the batch: at least 8 Ki elements each. */
+static int64_t runs_of(int64_t pixels, int64_t channels)
+{
+    int64_t runs = pixels * channels / 8192;
+    if (runs > 512) runs = 512;
+    if (runs > pixels) runs = pixels;
+    return runs < 1 ? 1 : runs;
+}
+
+struct moments {
+    double sum, square;
+};
+struct norm_scale {
+    float mean, factor;
+};
+
+size_t cuda_group_norm_work(int64_t batch, int64_t pixels, int64_t channels, int64_t groups)
+{
+    return (size_t)(batch * runs_of(pixels, channels) * channels) * sizeof(moments) +
+           (size_t)(batch * groups) * sizeof(norm_scale);
+}
+
+/* A block sums a run of pixels of one item over up to 256 columns of W channels. Its threads are `rows` rows
+ * of `columns`; a thread keeps its W channels' sums, less the channel's first pixel: f32 then loses nothing
+ * to a large mean. Blocks in y: run, z: item; x: columns. */
+template <int W, typename T>
+__global__ void __launch_bounds__(256)
+    moments_kernel(int pixels, int channels, int columns, int rows, const T *x, moments *channel_sums)
+{
+    CUDA_SHARED(moments, part); /* [rows][columns·W] */
+    int column = (int)threadIdx.x % columns, row = (int)threadIdx.x / columns;
+    int channel = ((int)blockIdx.x * columns + column) * W;
+    int first = (int)((int64_t)pixels * blockIdx.y / gridDim.y);
+    int end = (int)((int64_t)pixels * (blockIdx.y + 1) / gridDim.y);
+    bool mine = row < rows && channel < channels;
+    if (mine) {
+        const T *item = x + (int64_t)blockIdx.z * pixels * channels + channel;
+        float shift[W], sum[W] = {}, square[W] = {}, v[W];
+        load_f32<W>(shift, item);
+        int count = 0;
+        for (int p = first + row; p < end; p += rows, count++) {
+            load_f32<W>(v, item + (int64_t)p * channels);
+#pragma unroll
+            for (int j = 0; j < W; j++) {
+                float d = v[j] - shift[j];
+                sum[j] += d;
+                square[j] = fmaf(d, d, square[j]);
+            }
+        }
+#pragma unroll
+        for (int j = 0; j < W; j++) {
+            double s = sum[j], about = shift[j];
+            part[(row * columns + column) * W + j] = {s + count * about,
+                                                      square[j] + about * (2 * s + count * about)};
+        }
+    }
+    __syncthreads();
+    for (int c = (int)threadIdx.x; c < columns * W; c += (int)blockDim.x) {
+        int at = (int)blockIdx.x * columns * W + c;
+        if (at >= channels) break;
+        moments all = {0, 0};
+        for (int r = 0; r < rows; r++) {
+            all.sum += part[r * columns * W + c].sum;
+            all.square += part[r * columns * W + c].square;
+        }
+        channel_sums[((int64_t)blockIdx.z * gridDim.y + blockIdx.y) * channels + at] = all;
+    }
+}
+
+/* One warp sums one group of one item, always in the same order. */
+__global__ void __launch_bounds__(32) group_kernel(int runs, int channels, int size, double count, float eps,
+                                                   const moments *channel_sums, norm_scale *out)
+{
+    const moments *from = channel_sums + (int64_t)blockIdx.y * runs * channels + (int64_t)blockIdx.x * size;
+    moments all = {0, 0};
+    for (int i = (int)threadIdx.x; i < runs * size; i += 32) {
+        const moments *one = from + (int64_t)(i / size) * channels + i % size;
+        all.sum += one->sum;
+        all.square += one->square;
+    }
+    all.sum = warp_sum(all.sum);
+    all.square = warp_sum(all.square);
+    if (threadIdx.x == 0) {
+        double mean = all.sum / count, variance = all.square / count - mean * mean;
+        out[blockIdx.y * gridDim.x + blockIdx.x] = {
+            (float)mean, (float)(1 / sqrt((variance > 0 ? variance : 0) + (double)eps))};
+    }
+}
+
+/* The shape of moments_kernel. */
+template <int W, typename T>
+__global__ void __launch_bounds__(256)
+    group_norm_kernel(int pixels, int channels, int size, int columns, int rows, bool silu, const T *x,
+                      const norm_scale *scales, const float *gamma, const float *beta, T *y)
+{
+    int column = (int)threadIdx.x % columns, row = (int)threadIdx.x / columns;
+    int channel = ((int)blockIdx.x * columns + column) * W;
+    int first = (int)((int64_t)pixels * blockIdx.y / gridDim.y);
+    int end = (int)((int64_t)pixels * (blockIdx.y + 1) / gridDim.y);
+    if (row >= rows || channel >= channels) return;
+    float mean[W], factor[W], offset[W], v[W];
+#pragma unroll
+    for (int j = 0; j < W; j++) {
+        norm_scale s = scales[(int64_t)blockIdx.z * (channels / size) + (channel + j) / size];
+        mean[j] = s.mean;
+        factor[j] = s.factor * gamma[channel + j];
+        offset[j] = beta[channel + j];
+    }
+    for (int p = first + row; p < end; p += rows) {
+        int64_t at = ((int64_t)blockIdx.z * pixels + p) * channels + channel;
+        load_f32<W>(v, x + at);
+#pragma unroll
+        for (int j = 0; j < W; j++) {
+            v[j] = fmaf(v[j] - mean[j], factor[j], offset[j]);
+            if (silu) v[j] = v[j] / (1 + expf(-v[j]));
+        }
+        store_f32<W>(y + at, v);
+    }
+}
+
+int cuda_group_norm(cuda_stream stream, tt_type type, int64_t batch, int64_t pixels, int64_t channels,
+                    int64_t groups, bool silu, float eps, const void *x, const float *gamma,
+                    const float *beta, void *y, void *work)
+{
+    if (pixels > INT32_MAX || channels > INT32_MAX || groups < 1 || channels % groups) return invalid_value;
+    if (batch == 0 || pixels == 0) return 0;
+    int64_t runs = runs_of(pixels, channels);
+    int size = (int)(channels / groups), n = (int)channels;
+    moments *sums = (moments *)work;
+    norm_scale *scales = (norm_scale *)(sums + batch * runs * channels);
+    return by_type(type, [&](auto t) {
+        typedef decltype(t) T;
+        auto run = [&](auto moments_of, auto norm_of, int w) {
+            /* about 64 columns of w channels, equal shares */
+            int all = n / w, blocks = (all + 63) / 64, columns = (all + blocks - 1) / blocks,
+                rows = 256 / columns;
+            dim3 grid((unsigned)blocks, (unsigned)runs, (unsigned)batch);
+            size_t shared = (size_t)(rows * columns * w) * sizeof(moments);
+            int e = launch(moments_of, grid, 256, shared, stream, (int)pixels, n, columns, rows, (const T *)x,
+                           sums);
+            if (!e)
+                e = launch(group_kernel, dim3((unsigned)groups, (unsigned)batch), 32, 0, stream, (int)runs, n,
+                           size, (double)pixels * size, eps, sums, scales);
+            if (!e)
+                e = launch(norm_of, grid, 256, 0, stream, (int)pixels, n, size, columns, rows, silu,
+                           (const T *)x, scales, gamma, beta, (T *)y);
+            return e;
+        };
+        constexpr int W = wide<T>;
+        if (channels % W == 0 && aligned16(x) && aligned16(y))
+            return run(moments_kernel<W, T>, group_norm_kernel<W, T>, W);
+        return run(moments_kernel<1, T>, group_norm_kernel<1, T>, 1);
+    });
+}
+
+/* ---- rows: one warp each, 8 in a block; a row is read again from the cache ---- */
+
+__device__ __forceinline__ int64_t row_of_warp()
+{
+    return (int64_t)blockIdx.x * 8 + threadIdx.x / 32;
+}
+static dim3 blocks_for_rows(int64_t rows)
+{
+    return dim3((unsigned)((rows + 7) / 8));
+}
+
+template <int W, typename T>
+__global__ void __launch_bounds__(256)
+    layer_norm_kernel(int64_t rows, int n, float eps, const T *x, const float *gamma, const float *beta, T *y)
+{
+    int64_t row = row_of_warp();
+    int lane = (int)threadIdx.x % 32;
+    if (row >= rows) return;
+    x += row * n;
+    y += row * n;
+    float v[W], sum = 0, square = 0;
+    for (int i = lane * W; i < n; i += 32 * W) {
+        load_f32<W>(v, x + i);
+#pragma unroll
+        for (int j = 0; j < W; j++)
+            sum += v[j];
+    }
+    float mean = warp_sum(sum) / (float)n;
+    for (int i = lane * W; i < n; i += 32 * W) {
+        load_f32<W>(v, x + i);
+#pragma unroll
+        for (int j = 0; j < W; j++)
+            square = fmaf(v[j] - mean, v[j] - mean, square);
+    }
+    float factor = 1 / sqrtf(warp_sum(square) / (float)n + eps);
+    for (int i = lane * W; i < n; i += 32 * W) {
+        load_f32<W>(v, x + i);
+#pragma unroll
+        for (int j = 0; j < W; j++)
+            v[j] = fmaf((v[j] - mean) * factor, gamma[i + j], beta[i + j]);
+        store_f32<W>(y + i, v);
+    }
+}
+
+int cuda_layer_norm(cuda_stream stream, tt_type type, int64_t rows, int64_t n, const void *x,
+                    const float *gamma, const float *beta, float eps, void *y)
+{
+    if (n > INT32_MAX / 2) return invalid_value;
+    return by_type(type, [&](auto t) {
+        typedef decltype(t) T;
+        bool whole = n % wide<T> == 0 && aligned16(x) && aligned16(y);
+        return launch(whole ? layer_norm_kernel<wide<T>, T> : layer_norm_kernel<1, T>, blocks_for_rows(rows),
+                      256, 0, stream, rows, (int)n, eps, (const T *)x, gamma, beta, (T *)y);
+    });
+}
+
+template <int W, typename T>
+__global__ void __launch_bounds__(256) softmax_kernel(int64_t rows, int n, const T *x, T *y)
+{
+    int64_t row = row_of_warp();
+    int lane = (int)threadIdx.x % 32;
+    if (row >= rows) return;
+    x += row * n;
+    y += row * n;
+    float v[W], most = -INFINITY, sum = 0;
+    for (int i = lane * W; i < n; i += 32 * W) {
+        load_f32<W>(v, x + i);
+#pragma unroll
+        for (int j = 0; j < W; j++)
+            most = fmaxf(most, v[j]);
+    }
+    most = warp_max(most);
+    for (int i = lane * W; i < n; i += 32 * W) {
+        load_f32<W>(v, x + i);
+#pragma unroll
+        for (int j = 0; j < W; j++)
+            sum += expf(v[j] - most);
+    }
+    sum = warp_sum(sum);
+    for (int i = lane * W; i < n; i += 32 * W) {
+        load_f32<W>(v, x + i);
+#pragma unroll
+        for (int j = 0; j < W; j++)
+            v[j] = expf(v[j] - most) / sum;
+        store_f32<W>(y + i, v);
+    }
+}
+
+int cuda_softmax(cuda_stream stream, tt_type type, int64_t rows, int64_t n, const void *x, void *y)
+{
+    if (n > INT32_MAX / 2) return invalid_value;
+    return by_type(type, [&](auto t) {
+        typedef decltype(t) T;
+        bool whole = n % wide<T> == 0 && aligned16(x) && aligned16(y);
+        return launch(whole ? softmax_kernel<wide<T>, T> : softmax_kernel<1, T>, blocks_for_rows(rows), 256,
+                      0, stream, rows, (int)n, (const T *)x, (T *)y);
+    });
+}
