@@ -421,6 +421,188 @@ START_TEST(layer_norm_and_softmax_work_row_by_row)
 }
 END_TEST
 
+/* ---- attention ---- */
+
+enum { CAUSAL = 1, STRIDED = 2, MAPS = 4, NEGATIVE = 8, ZERO = 16 };
+
+typedef struct attention_case {
+    int64_t batch, queries, keys, heads, d;
+    int flags;
+} attention_case;
+
+static const attention_case attentions[] = {
+    {2, 256, 256, 2, 40, 0},
+    {1, 100, 77, 8, 40, 0},
+    {2, 64, 300, 1, 160, STRIDED},
+    {2, 77, 77, 2, 64, CAUSAL},
+    {1, 150, 150, 1, 64, CAUSAL},
+    {1, 70, 130, 1, 512, 0},
+    {1, 33, 29, 3, 5, 0},
+    {1, 5, 1, 2, 7, 0},
+    {1, 20, 97, 1, 48, NEGATIVE},
+    {2, 64, 77, 2, 40, MAPS},
+    {1, 30, 30, 2, 20, MAPS | CAUSAL},
+    {1, 30, 31, 2, 20, MAPS | STRIDED},
+    {1, 130, 65, 2, 80, 0},
+    {2, 129, 64, 1, 80, STRIDED | CAUSAL},
+    {1, 65, 33, 1, 128, 0},
+    {1, 40, 200, 1, 128, CAUSAL},
+    {1, 17, 17, 1, 200, NEGATIVE},
+    {1, 1, 128, 1, 16, 0},
+    {1, 20, 40, 1, 8, ZERO | CAUSAL},
+    {1, 9, 20, 1, 511, 0},
+};
+#define N_ATTENTIONS (int)(sizeof attentions / sizeof *attentions)
+
+/* a matrix of tokens; STRIDED: columns [8, 8 + width) of a wider one */
+typedef struct rows {
+    buffer all;
+    void *data;
+    int64_t stride, start;
+} rows;
+
+static rows make_rows(const attention_case *c, tt_type type, int64_t tokens, int shift, uint64_t stream,
+                      float size)
+{
+    int64_t width = c->heads * c->d, start = c->flags & STRIDED ? 8 : 0;
+    rows r = {filled(type, c->batch * tokens * (width + start), shift, stream, size, 0), NULL, width + start,
+              start};
+    r.data = (char *)r.all.data + (size_t)start * size_of(type);
+    return r;
+}
+
+static double at(const rows *r, int64_t token, int64_t column)
+{
+    return get(&r->all, token * r->stride + r->start + column);
+}
+
+static void attend(const attention_case *c, const rows *q, const rows *k, const rows *v, double scale,
+                   double *y, double *maps)
+{
+    double *p = wanted(c->keys);
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t h = 0; h < c->heads; h++)
+            for (int64_t i = 0; i < c->queries; i++) {
+                double most = -INFINITY, sum = 0;
+                for (int64_t j = 0; j < c->keys; j++) {
+                    p[j] = 0;
+                    for (int64_t d = 0; d < c->d; d++)
+                        p[j] +=
+                            at(q, b * c->queries + i, h * c->d + d) * at(k, b * c->keys + j, h * c->d + d);
+                    p[j] = c->flags & CAUSAL && j > i ? -INFINITY : p[j] * scale;
+                    most = fmax(most, p[j]);
+                }
+                for (int64_t j = 0; j < c->keys; j++)
+                    sum += p[j] = exp(p[j] - most);
+                for (int64_t j = 0; j < c->keys; j++)
+                    maps[((b * c->heads + h) * c->queries + i) * c->keys + j] = p[j] / sum;
+                for (int64_t d = 0; d < c->d; d++) {
+                    double out = 0;
+                    for (int64_t j = 0; j < c->keys; j++)
+                        out += p[j] / sum * at(v, b * c->keys + j, h * c->d + d);
+                    y[(b * c->queries + i) * c->heads * c->d + h * c->d + d] = out;
+                }
+            }
+    free(p);
+}
+
+static float scale_of(const attention_case *c)
+{
+    float scale = 1 / sqrtf((float)c->d);
+    return c->flags & ZERO ? 0 : c->flags & NEGATIVE ? -scale : scale;
+}
+
+static cuda_attention call_of(const attention_case *c, tt_type type, const rows *q, const rows *k,
+                              const rows *v, const buffer *y, const buffer *maps)
+{
+    return (cuda_attention){.type = type,
+                            .batch = c->batch,
+                            .heads = c->heads,
+                            .head_size = c->d,
+                            .queries = c->queries,
+                            .keys = c->keys,
+                            .q = q->data,
+                            .k = k->data,
+                            .v = v->data,
+                            .q_stride = q->stride,
+                            .k_stride = k->stride,
+                            .v_stride = v->stride,
+                            .y = y->data,
+                            .scale = scale_of(c),
+                            .causal = (c->flags & CAUSAL) != 0,
+                            .maps = c->flags & MAPS ? maps->data : NULL};
+}
+
+static void check_attention(const attention_case *c, tt_type type, int shift)
+{
+    char name[96];
+    snprintf(name, sizeof name, "attention %lldx%lldx%lld, %lld of %lld, flags %d, shift %d",
+             (long long)c->batch, (long long)c->queries, (long long)c->keys, (long long)c->heads,
+             (long long)c->d, c->flags, shift);
+    int64_t n = c->batch * c->queries * c->heads * c->d, n_maps = c->batch * c->heads * c->queries * c->keys;
+    rows q = make_rows(c, type, c->queries, shift, 1, 2), k = make_rows(c, type, c->keys, shift, 2, 2),
+         v = make_rows(c, type, c->keys, shift, 3, 1);
+    buffer y = make(type, n, shift), maps = make(TT_F32, n_maps, 0);
+    double *want = wanted(n), *want_maps = wanted(n_maps);
+    attend(c, &q, &k, &v, (double)scale_of(c), want, want_maps);
+    cuda_attention a = call_of(c, type, &q, &k, &v, &y, &maps);
+    ck_assert_int_eq(cuda_attend(NULL, &a), 0);
+    compare(name, &y, want);
+    if (c->flags & MAPS)
+        compare(name, &maps, want_maps);
+    else
+        free(want_maps);
+    drop(&q.all), drop(&k.all), drop(&v.all), drop(&y), drop(&maps);
+}
+
+START_TEST(attention_agrees_with_plain_sums)
+{
+    emulation_run_order = (emulation_order)(_i % ORDERS);
+    for (int t = 0; t < TYPES; t++)
+        check_attention(&attentions[_i], types[t], 0);
+    check_attention(&attentions[_i], TT_BF16, 1);
+}
+END_TEST
+
+START_TEST(attention_does_not_depend_on_the_order_of_threads)
+{
+    static const attention_case small[] = {
+        {1, 20, 77, 1, 40, 0}, {1, 20, 40, 1, 80, CAUSAL}, {1, 9, 33, 1, 512, 0}, {1, 5, 40, 1, 20, MAPS}};
+    emulation_run_order = (emulation_order)(_i % ORDERS);
+    for (int t = 0; t < TYPES; t++)
+        check_attention(&small[_i / ORDERS], types[t], 0);
+}
+END_TEST
+
+START_TEST(attention_of_an_item_is_its_own)
+{
+    static const attention_case three = {3, 40, 77, 2, 40, 0}, one = {1, 40, 77, 2, 40, 0};
+    for (int t = 0; t < TYPES; t++) {
+        tt_type type = types[t];
+        rows q = make_rows(&three, type, 40, 0, 1, 2), k = make_rows(&three, type, 77, 0, 2, 2),
+             v = make_rows(&three, type, 77, 0, 3, 1);
+        buffer y = make(type, 3 * 40 * 80, 0), alone = make(type, 40 * 80, 0);
+        cuda_attention a = call_of(&three, type, &q, &k, &v, &y, NULL);
+        ck_assert_int_eq(cuda_attend(NULL, &a), 0);
+        cuda_attention b = call_of(&one, type, &q, &k, &v, &alone, NULL);
+        size_t size = size_of(type);
+        b.q = (char *)q.data + 2 * 40 * 80 * size;
+        b.k = (char *)k.data + 2 * 77 * 80 * size;
+        b.v = (char *)v.data + 2 * 77 * 80 * size;
+        ck_assert_int_eq(cuda_attend(NULL, &b), 0);
+        ck_assert_int_eq(memcmp(alone.data, (char *)y.data + 2 * 40 * 80 * size, 40 * 80 * size), 0);
+        drop(&q.all), drop(&k.all), drop(&v.all), drop(&y), drop(&alone);
+    }
+}
+END_TEST
+
+START_TEST(heads_wider_than_512_are_refused)
+{
+    cuda_attention a = {.type = TT_BF16, .batch = 1, .heads = 1, .head_size = 513, .queries = 1, .keys = 1};
+    ck_assert_int_eq(cuda_attend(NULL, &a), 1);
+}
+END_TEST
+
 static int launches;
 static int refuse(void *stream, void (*run)(void *launch), void (*drop_it)(void *launch), void *launch)
 {
@@ -467,7 +649,14 @@ Suite *tt_test_suite(void)
     tcase_add_loop_test(norms, group_norm_of_an_item_is_its_own, 0, ORDERS * SHIFTS);
     tcase_add_loop_test(norms, layer_norm_and_softmax_work_row_by_row, 0, ORDERS * SHIFTS);
     tcase_add_test(norms, a_failed_launch_is_the_calls_error);
+    TCase *attention = tcase_create("attention");
+    tcase_set_timeout(attention, 120);
+    tcase_add_loop_test(attention, attention_agrees_with_plain_sums, 0, N_ATTENTIONS);
+    tcase_add_loop_test(attention, attention_does_not_depend_on_the_order_of_threads, 0, 4 * ORDERS);
+    tcase_add_test(attention, attention_of_an_item_is_its_own);
+    tcase_add_test(attention, heads_wider_than_512_are_refused);
     suite_add_tcase(suite, moves);
+    suite_add_tcase(suite, attention);
     suite_add_tcase(suite, norms);
     return suite;
 }

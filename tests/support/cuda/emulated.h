@@ -32,6 +32,11 @@ extern thread_local emulated_position emulated_at;
 #define blockDim  emulated_at.threads
 #define gridDim   emulated_at.blocks
 
+inline int min(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 void emulated_barrier();
 #define __syncthreads emulated_barrier
 /* Waits until the 32 lanes have called it with one and the same `apply`, which then sees what each gave. */
