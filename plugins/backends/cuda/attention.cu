@@ -20,7 +20,8 @@
  *   80    2   32    44 KiB
  *   128   1   32    51 KiB
  *   160   1   32    63 KiB
- *   512   1   16   117 KiB (DV 128; one block) */
+ *   512   1   16   106 KiB (DV 128; one block; devices of 99 KiB a block, sm_86 and sm_89, refuse its launch)
+ */
 #include "cuda_portable.h"
 #include "attention.cuh"
 
