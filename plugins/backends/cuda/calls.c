@@ -14,7 +14,7 @@
 static const char *load(void);
 
 cuda_calls cuda_call = {
-#define CUDA_CALL(name) .name = name,
+#define CUDA_CALL(name) .name = (name),
     CUDA_RUNTIME_CALLS(CUDA_CALL)
 #undef CUDA_CALL
         .load = load,

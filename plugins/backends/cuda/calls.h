@@ -73,7 +73,7 @@
     X(cudnnSetStream)
 
 typedef struct cuda_calls {
-#define CUDA_CALL(name) __typeof__(name) *name;
+#define CUDA_CALL(name) __typeof__(name) *(name);
     CUDA_RUNTIME_CALLS(CUDA_CALL)
     CUBLASLT_CALLS(CUDA_CALL)
     CUDNN_CALLS(CUDA_CALL)

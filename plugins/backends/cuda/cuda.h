@@ -53,8 +53,8 @@ struct tt_packed {
     tt_type type; /* of the activations */
     int32_t rank;
     int64_t shape[4]; /* as files have it */
-    void *weight;     /* products: `type`, convolutions [out][height][width][in]; norms: f32; embedding: `type` */
-    void *bias;       /* products: `type`; norms: f32; NULL: none */
+    void *weight; /* products: `type`, convolutions [out][height][width][in]; norms: f32; embedding: `type` */
+    void *bias;   /* products: `type`; norms: f32; NULL: none */
 };
 
 /* ---- errors ---- */
@@ -63,12 +63,9 @@ typedef enum cuda_library { CUDA_RUNTIME, CUDA_CUBLASLT, CUDA_CUDNN } cuda_libra
 
 /* TT_OK for code 0; else what the call's code means and what to do. */
 tt_status cuda_check(cuda *c, cuda_library library, const char *call, int code, tt_error *err);
-#define CUDA_TRY(c, err, call, ...)                                                                          \
-    cuda_check(c, CUDA_RUNTIME, #call, (int)cuda_call.call(__VA_ARGS__), err)
-#define BLAS_TRY(c, err, call, ...)                                                                          \
-    cuda_check(c, CUDA_CUBLASLT, #call, (int)cuda_call.call(__VA_ARGS__), err)
-#define DNN_TRY(c, err, call, ...)                                                                           \
-    cuda_check(c, CUDA_CUDNN, #call, (int)cuda_call.call(__VA_ARGS__), err)
+#define CUDA_TRY(c, err, call, ...) cuda_check(c, CUDA_RUNTIME, #call, (int)cuda_call.call(__VA_ARGS__), err)
+#define BLAS_TRY(c, err, call, ...) cuda_check(c, CUDA_CUBLASLT, #call, (int)cuda_call.call(__VA_ARGS__), err)
+#define DNN_TRY(c, err, call, ...)  cuda_check(c, CUDA_CUDNN, #call, (int)cuda_call.call(__VA_ARGS__), err)
 /* a launch of one of our kernels: #call is its name */
 #define KERNEL_TRY(c, err, call, ...) cuda_check(c, CUDA_RUNTIME, #call, call(__VA_ARGS__), err)
 
@@ -121,7 +118,8 @@ void cuda_products_close(cuda *c);
 /* ---- convolutions ---- */
 
 /* What a plan is made for; the key of the cache, compared byte by byte: zero-initialise. NHWC, symmetric
- * pads. Added in this order: bias [out], channel [batch, out], residual [batch, out_height, out_width, out]. */
+ * pads. Added in this order: bias [out], channel [batch, out], residual [batch, out_height, out_width, out].
+ */
 typedef struct cuda_conv_problem {
     int64_t batch, in, in_height, in_width, out, out_height, out_width, kernel_height, kernel_width, stride_y,
         stride_x, pad_y, pad_x;

@@ -64,8 +64,8 @@ static int code_behind(cuda_library library, int code)
     if (library == CUDA_CUBLASLT && code == CUBLAS_STATUS_ALLOC_FAILED) return cudaErrorMemoryAllocation;
     if (library == CUDA_CUBLASLT && code == CUBLAS_STATUS_ARCH_MISMATCH)
         return cudaErrorNoKernelImageForDevice;
-    if (library == CUDA_CUDNN && (code == CUDNN_STATUS_ALLOC_FAILED ||
-                                  code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED))
+    if (library == CUDA_CUDNN &&
+        (code == CUDNN_STATUS_ALLOC_FAILED || code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED))
         return cudaErrorMemoryAllocation;
     if (library == CUDA_CUDNN && code == CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH)
         return cudaErrorNoKernelImageForDevice;

@@ -59,8 +59,7 @@ tt_status cuda_staging_open(cuda *c, tt_error *err)
     tt_status status = TT_OK;
     for (int i = 0; i < 2 && !status; i++) {
         status = CUDA_TRY(c, err, cudaMallocHost, &s->buffer[i], CUDA_CHUNK);
-        if (!status)
-            status = CUDA_TRY(c, err, cudaEventCreateWithFlags, &s->done[i], cudaEventDisableTiming);
+        if (!status) status = CUDA_TRY(c, err, cudaEventCreateWithFlags, &s->done[i], cudaEventDisableTiming);
     }
     return status;
 }

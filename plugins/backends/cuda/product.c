@@ -1,9 +1,9 @@
 /* Matrix products by cuBLASLt. It thinks in columns: our row-major y [rows, out] is its column-major [out,
  * rows], so that y = x·Wᵀ is D = op(A)·B with A = W as [in, out], transposed, and B = x as [in, rows].
  *
- * An algorithm is chosen once for each shape, by the library's heuristics. Those that cut sums into parts that
- * meet in memory (split-K) are excluded: every sum has one order. GELU does not ride in the epilogue: the
- * library's is the approximation by tanh. */
+ * An algorithm is chosen once for each shape, by the library's heuristics. Those that cut sums into parts
+ * that meet in memory (split-K) are excluded: every sum has one order. GELU does not ride in the epilogue:
+ * the library's is the approximation by tanh. */
 #include "cuda.h"
 
 #include "base/mem.h"
@@ -46,9 +46,8 @@ static tt_status describe_product(cuda *c, cuda_product_plan *plan, tt_error *er
     bool tf32 = k->type == TT_F32 && c->tf32;
     cublasOperation_t transposed = CUBLAS_OP_T;
     cublasLtEpilogue_t epilogue = k->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
-    tt_status status =
-        BLAS_TRY(c, err, cublasLtMatmulDescCreate, &plan->product,
-                 tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F);
+    tt_status status = BLAS_TRY(c, err, cublasLtMatmulDescCreate, &plan->product,
+                                tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F);
     if (!status)
         status = BLAS_TRY(c, err, cublasLtMatmulDescSetAttribute, plan->product, CUBLASLT_MATMUL_DESC_TRANSA,
                           &transposed, sizeof transposed);

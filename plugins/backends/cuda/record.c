@@ -7,8 +7,7 @@ tt_status cuda_record_begin(void *self, tt_error *err)
     if (c->recording) return tt_fail(err, TT_ERR_INVALID, "backend cuda: a recording has begun already");
     tt_status status = cuda_enter(c, err);
     /* relaxed: the libraries may load kernels, and scratch may grow, meanwhile */
-    if (!status)
-        status = CUDA_TRY(c, err, cudaStreamBeginCapture, c->stream, cudaStreamCaptureModeRelaxed);
+    if (!status) status = CUDA_TRY(c, err, cudaStreamBeginCapture, c->stream, cudaStreamCaptureModeRelaxed);
     c->recording = !status;
     return status;
 }
