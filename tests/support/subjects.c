@@ -2,14 +2,17 @@
 
 #include "plugin/registry.h"
 #include "support/test.h"
+#ifdef TT_CUDA_FAKE
+#include "support/cuda/fake.h"
+#endif
 
 #include <stdlib.h>
 #include <string.h>
 
 static const struct {
     const char *backend, *isa;
-} subjects[SUBJECTS] = {
-    {"cpu", "avx512_bf16"}, {"cpu", "avx512"}, {"cpu", "avx2"}, {"cpu", "generic"}, {"cuda", NULL}};
+} subjects[SUBJECTS] = {{"cpu", "avx512_bf16"}, {"cpu", "avx512"}, {"cpu", "avx2"},
+                        {"cpu", "generic"},     {"cuda", NULL},    {"cuda (emulated)", NULL}};
 
 static tt_registry *registry;
 static tt_error err;
@@ -29,6 +32,14 @@ static bool describes(const tt_device *device, const char *isa)
 
 tt_device *subject_open(int i, int threads)
 {
+    tt_device_options options = {.size = sizeof options, .threads = threads};
+    tt_device *device;
+#ifdef TT_CUDA_FAKE
+    if (i == SUBJECT_EMULATED) {
+        tt_ok(tt_device_open(cuda_emulated(), &options, &device, &err), &err);
+        return device;
+    }
+#endif
     const tt_registered *found;
     if (subjects[i].isa) setenv("TELLTALE_CPU_ISA", subjects[i].isa, 1);
     if (!registry) tt_ok(tt_registry_open(NULL, 0, &registry, &err), &err);
@@ -36,8 +47,6 @@ tt_device *subject_open(int i, int threads)
         return skipped(i, "not built");
     const tt_backend *b = found->table;
     if (b->unavailable && b->unavailable()) return skipped(i, b->unavailable());
-    tt_device *device;
-    tt_device_options options = {.size = sizeof options, .threads = threads};
     tt_ok(tt_device_open(b, &options, &device, &err), &err);
     if (!subjects[i].isa || describes(device, subjects[i].isa)) return device;
     tt_device_close(device);

@@ -1,11 +1,13 @@
 /* The backends that tests of operations go through: every backend plugin that is built and usable here, and
- * cpu once for each of its instruction sets. */
+ * cpu once for each of its instruction sets; and cuda over an emulated device (support/cuda/fake.h), if its
+ * headers are there. */
 #ifndef TT_TESTS_SUBJECTS_H
 #define TT_TESTS_SUBJECTS_H
 
 #include "telltale/backend.h"
 
-#define SUBJECTS 5
+#define SUBJECTS         6
+#define SUBJECT_EMULATED 5 /* slow: for small shapes */
 
 /* Device of subject i in [0, SUBJECTS), or NULL with a printed line: not built, not usable, or the processor
  * lacks the instructions. oneDNN takes its instruction set once in a process: one subject a test. */

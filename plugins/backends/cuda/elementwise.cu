@@ -42,7 +42,7 @@ int cuda_cast(cuda_stream stream, tt_type from, const void *x, tt_type to, void 
 
 __device__ __forceinline__ float gelu(float x)
 {
-    return 0.5f * x * (1 + erff(x * 0.70710678f));
+    return 0.5f * x * erfcf(x * -0.70710678f); /* no cancellation below 0 */
 }
 __device__ __forceinline__ float activate(tt_activation act, float x)
 {
