@@ -48,6 +48,13 @@ START_TEST(threads_that_wait_for_ever_end_the_process)
 }
 END_TEST
 
+START_TEST(a_write_beyond_shared_memory_ends_the_process)
+{
+    float y[64];
+    faulty_launch(FAULTY_BEYOND, y);
+}
+END_TEST
+
 Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("cuda_emulation");
@@ -58,6 +65,11 @@ Suite *tt_test_suite(void)
                         EMULATION_SHUFFLED + 1);
     tcase_add_loop_test(faults, shared_memory_is_not_a_number_before_it_is_written, 0, 2);
     tcase_add_loop_test_raise_signal(faults, threads_that_wait_for_ever_end_the_process, SIGABRT, 0, 3);
+#ifdef TT_SANITIZE
+    tcase_add_exit_test(faults, a_write_beyond_shared_memory_ends_the_process, 1);
+#else
+    tcase_add_test_raise_signal(faults, a_write_beyond_shared_memory_ends_the_process, SIGABRT);
+#endif
     suite_add_tcase(suite, faults);
     return suite;
 }

@@ -337,9 +337,9 @@ static void group_norm(const buffer *x, const int64_t *d, bool silu, const buffe
 
 START_TEST(group_norm_holds_beside_a_large_mean_and_for_tiny_values)
 {
-    static const int64_t shapes[][4] = {{2, 64, 64, 32}, {2, 64, 320, 32}, {1, 37, 96, 32},
-                                        {2, 15, 12, 4},  {1, 1, 8, 2},     {1, 200, 640, 32},
-                                        {3, 7, 5, 1},    {1, 70, 1280, 32}};
+    static const int64_t shapes[][4] = {{2, 64, 64, 32}, {2, 64, 320, 32},  {1, 37, 96, 32},
+                                        {2, 15, 12, 4},  {1, 1, 8, 2},      {1, 200, 640, 32},
+                                        {3, 7, 5, 1},    {1, 70, 1280, 32}, {2, 6, 512, 256}};
     FOR_TYPES(type, shift)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int mode = 0; mode < 3; mode++) { /* as is, tiny with SiLU, beside a large mean */
@@ -451,6 +451,9 @@ static const attention_case attentions[] = {
     {1, 1, 128, 1, 16, 0},
     {1, 20, 40, 1, 8, ZERO | CAUSAL},
     {1, 9, 20, 1, 511, 0},
+    {1, 40, 4096, 1, 40, 0},
+    {1, 33, 1030, 1, 80, STRIDED},
+    {1, 77, 77, 12, 64, CAUSAL},
 };
 #define N_ATTENTIONS (int)(sizeof attentions / sizeof *attentions)
 

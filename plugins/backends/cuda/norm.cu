@@ -20,20 +20,28 @@ struct norm_scale {
     float mean, factor;
 };
 
+/* Blocks share the channels; a group that lies in two of them has two partial sums. Group g's in block x is
+ * the one numbered g + x. */
+enum { COLUMNS = 64 }; /* of a block, at most */
+static int64_t sums_of(int64_t groups, int64_t blocks)
+{
+    return groups + blocks - 1;
+}
+
 size_t cuda_group_norm_work(int64_t batch, int64_t pixels, int64_t channels, int64_t groups)
 {
-    return (size_t)(batch * runs_of(pixels, channels) * channels) * sizeof(moments) +
-           (size_t)(batch * groups) * sizeof(norm_scale);
+    int64_t sums = runs_of(pixels, channels) * sums_of(groups, (channels + COLUMNS - 1) / COLUMNS);
+    return (size_t)(batch * sums) * sizeof(moments) + (size_t)(batch * groups) * sizeof(norm_scale);
 }
 
 /* A block sums a run of pixels of one item over up to 256 columns of W channels. Its threads are `rows` rows
  * of `columns`; a thread keeps its W channels' sums, less the channel's first pixel: f32 then loses nothing
  * to a large mean. Blocks in y: run, z: item; x: columns. */
 template <int W, typename T>
-__global__ void __launch_bounds__(256)
-    moments_kernel(int pixels, int channels, int columns, int rows, const T *x, moments *channel_sums)
+__global__ void __launch_bounds__(256) moments_kernel(int pixels, int channels, int size, int columns,
+                                                      int rows, int sums, const T *x, moments *out)
 {
-    CUDA_SHARED(moments, part); /* [rows][columns·W] */
+    CUDA_SHARED(moments, part); /* [rows][columns·W]; then row 0 has the channels' sums */
     int column = (int)threadIdx.x % columns, row = (int)threadIdx.x / columns;
     int channel = ((int)blockIdx.x * columns + column) * W;
     int first = (int)((int64_t)pixels * blockIdx.y / gridDim.y);
@@ -61,26 +69,45 @@ __global__ void __launch_bounds__(256)
         }
     }
     __syncthreads();
-    for (int c = (int)threadIdx.x; c < columns * W; c += (int)blockDim.x) {
-        int at = (int)blockIdx.x * columns * W + c;
-        if (at >= channels) break;
-        moments all = {0, 0};
-        for (int r = 0; r < rows; r++) {
-            all.sum += part[r * columns * W + c].sum;
-            all.square += part[r * columns * W + c].square;
+    int width = columns * W, base = (int)blockIdx.x * width, here = min(width, channels - base);
+    for (int c = (int)threadIdx.x; c < here; c += (int)blockDim.x) {
+        moments all = part[c];
+        for (int r = 1; r < rows; r++) {
+            all.sum += part[r * width + c].sum;
+            all.square += part[r * width + c].square;
         }
-        channel_sums[((int64_t)blockIdx.z * gridDim.y + blockIdx.y) * channels + at] = all;
+        part[c] = all;
+    }
+    __syncthreads();
+    out += ((int64_t)blockIdx.z * gridDim.y + blockIdx.y) * sums + blockIdx.x;
+    int last = (base + here - 1) / size, lane = (int)threadIdx.x % 8;
+    for (int some = base / size; some <= last; some += (int)blockDim.x / 8) { /* 8 threads a group */
+        int group = some + (int)threadIdx.x / 8;
+        int c = group * size - base, group_end = min(c + size, here);
+        moments all = {0, 0};
+        for (c = (c < 0 ? 0 : c) + lane; c < group_end; c += 8) {
+            all.sum += part[c].sum;
+            all.square += part[c].square;
+        }
+#pragma unroll
+        for (int mask = 4; mask > 0; mask /= 2) {
+            all.sum += warp_xor(all.sum, mask);
+            all.square += warp_xor(all.square, mask);
+        }
+        if (lane == 0 && group <= last) out[group] = all;
     }
 }
 
 /* One warp sums one group of one item, always in the same order. */
-__global__ void __launch_bounds__(32) group_kernel(int runs, int channels, int size, double count, float eps,
-                                                   const moments *channel_sums, norm_scale *out)
+__global__ void __launch_bounds__(32) group_kernel(int runs, int sums, int size, int width, double count,
+                                                   float eps, const moments *part, norm_scale *out)
 {
-    const moments *from = channel_sums + (int64_t)blockIdx.y * runs * channels + (int64_t)blockIdx.x * size;
+    int group = (int)blockIdx.x, block = group * size / width;
+    int blocks = (group * size + size - 1) / width - block + 1;
+    part += (int64_t)blockIdx.y * runs * sums + group + block;
     moments all = {0, 0};
-    for (int i = (int)threadIdx.x; i < runs * size; i += 32) {
-        const moments *one = from + (int64_t)(i / size) * channels + i % size;
+    for (int i = (int)threadIdx.x; i < runs * blocks; i += 32) {
+        const moments *one = part + (int64_t)(i / blocks) * sums + i % blocks;
         all.sum += one->sum;
         all.square += one->square;
     }
@@ -88,7 +115,7 @@ __global__ void __launch_bounds__(32) group_kernel(int runs, int channels, int s
     all.square = warp_sum(all.square);
     if (threadIdx.x == 0) {
         double mean = all.sum / count, variance = all.square / count - mean * mean;
-        out[blockIdx.y * gridDim.x + blockIdx.x] = {
+        out[blockIdx.y * gridDim.x + group] = {
             (float)mean, (float)(1 / sqrt((variance > 0 ? variance : 0) + (double)eps))};
     }
 }
@@ -132,21 +159,21 @@ int cuda_group_norm(cuda_stream stream, tt_type type, int64_t batch, int64_t pix
     if (batch == 0 || pixels == 0) return 0;
     int64_t runs = runs_of(pixels, channels);
     int size = (int)(channels / groups), n = (int)channels;
-    moments *sums = (moments *)work;
-    norm_scale *scales = (norm_scale *)(sums + batch * runs * channels);
+    moments *part = (moments *)work;
     return by_type(type, [&](auto t) {
         typedef decltype(t) T;
         auto run = [&](auto moments_of, auto norm_of, int w) {
-            /* about 64 columns of w channels, equal shares */
-            int all = n / w, blocks = (all + 63) / 64, columns = (all + blocks - 1) / blocks,
-                rows = 256 / columns;
+            /* equal shares of the columns of w channels */
+            int all = n / w, blocks = (all + COLUMNS - 1) / COLUMNS, columns = (all + blocks - 1) / blocks,
+                rows = 256 / columns, sums = (int)sums_of(groups, blocks);
+            norm_scale *scales = (norm_scale *)(part + batch * runs * sums);
             dim3 grid((unsigned)blocks, (unsigned)runs, (unsigned)batch);
             size_t shared = (size_t)(rows * columns * w) * sizeof(moments);
-            int e = launch(moments_of, grid, 256, shared, stream, (int)pixels, n, columns, rows, (const T *)x,
-                           sums);
+            int e = launch(moments_of, grid, 256, shared, stream, (int)pixels, n, size, columns, rows, sums,
+                           (const T *)x, part);
             if (!e)
-                e = launch(group_kernel, dim3((unsigned)groups, (unsigned)batch), 32, 0, stream, (int)runs, n,
-                           size, (double)pixels * size, eps, sums, scales);
+                e = launch(group_kernel, dim3((unsigned)groups, (unsigned)batch), 32, 0, stream, (int)runs,
+                           sums, size, columns * w, (double)pixels * size, eps, part, scales);
             if (!e)
                 e = launch(norm_of, grid, 256, 0, stream, (int)pixels, n, size, columns, rows, silu,
                            (const T *)x, scales, gamma, beta, (T *)y);

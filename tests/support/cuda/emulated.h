@@ -1,7 +1,8 @@
 /* The CUDA of cuda_portable.h on the CPU, for tests: blocks run one after another, each thread as a fiber
  * that runs until it meets a barrier or a warp operation. Shared memory is a heap block of the size asked
  * for, filled with NaNs; asynchronous copies land only when they are waited for; a barrier that not all
- * threads reach, and lanes that meet in different operations, end the process with a message. */
+ * threads reach, lanes that meet in different operations, and a write beyond shared memory end the process
+ * with a message. */
 #ifndef TT_TESTS_CUDA_EMULATED_H
 #define TT_TESTS_CUDA_EMULATED_H
 

@@ -60,10 +60,11 @@ emulation_switch:
 #endif
 
 #ifdef FIBER_ASAN
-static const size_t STACK = 256 * 1024;
+static const size_t STACK = 256 * 1024, GUARD = 0; /* the sanitizer's own */
 #else
-static const size_t STACK = 64 * 1024;
+static const size_t STACK = 64 * 1024, GUARD = 1024; /* bytes beyond shared memory that nobody may write */
 #endif
+static const int UNTOUCHED = 0xa5;
 
 enum fiber_state { RUNS, AT_BARRIER, AT_WARP, ENDED };
 
@@ -230,7 +231,10 @@ static unsigned run_threads(std::vector<unsigned> &order)
 static void run_block(std::vector<unsigned> &order, size_t shared)
 {
     unsigned threads = (unsigned)order.size();
-    if (shared) memset(m.shared, 0xff, shared);
+    if (shared) {
+        memset(m.shared, 0xff, shared);
+        memset(m.shared + shared, UNTOUCHED, GUARD);
+    }
     for (unsigned i = 0; i < threads; i++) {
         fiber *f = m.fibers[i];
         f->state = RUNS;
@@ -246,6 +250,8 @@ static void run_block(std::vector<unsigned> &order, size_t shared)
             emulated_at.thread = dim3(i);
             stop("waits where others never come (a barrier or warp operation in a branch?)");
         }
+    for (size_t i = 0; shared && i < GUARD; i++)
+        if (m.shared[shared + i] != UNTOUCHED) stop("a thread wrote beyond shared memory");
 }
 
 struct emulated_launched {
@@ -264,7 +270,7 @@ static void run_launch(void *p)
         order[i] = emulation_run_order == EMULATION_REVERSE ? l->threads - 1 - i : i;
     while (m.fibers.size() < l->threads)
         m.fibers.push_back(fiber_make());
-    m.shared = l->shared ? (unsigned char *)aligned_alloc(16, (l->shared + 15) / 16 * 16) : nullptr;
+    m.shared = l->shared ? (unsigned char *)aligned_alloc(16, (l->shared + 15) / 16 * 16 + GUARD) : nullptr;
     m.run = l->run;
     m.kernel = l->kernel;
     emulated_at.blocks = l->grid;

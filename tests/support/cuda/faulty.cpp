@@ -33,6 +33,9 @@ static void kernel(faulty_kernel which, float *y)
     case FAULTY_MISALIGNED_COPY:
         copy_async(copied + 1, piece, true);
         break;
+    case FAULTY_BEYOND:
+        if (self == 63) shared[64 + 4 * 64] = 1;
+        break;
     }
 }
 
