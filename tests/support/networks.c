@@ -14,6 +14,8 @@ tt_device *tt_test_device(const char *name)
 {
     char path[4096];
     tt_error err = {0};
+    if (!name) name = getenv("TELLTALE_TEST_BACKEND");
+    if (!name) name = "cpu";
     snprintf(path, sizeof path, TT_BUILD_DIR "/plugins/backends/%s.so", name);
     if (!tt_file_exists(path)) {
         printf("skipped: the %s backend was not built (%s)\n", name, path);

@@ -1,4 +1,4 @@
-/* What tests of whole networks share: the cpu backend, and rows of specs/models.md to compare with. */
+/* What tests of whole networks share: a backend, and rows of specs/models.md to compare with. */
 #ifndef TT_TEST_NETWORKS_H
 #define TT_TEST_NETWORKS_H
 
@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A device of the backend plugin `name` in the build folder; NULL (and a line that says why) when it was not
- * built or does not run here. Call it inside the test that uses it: backends have threads, which a fork does
- * not copy. */
+/* A device of the backend plugin `name` (NULL: the environment's TELLTALE_TEST_BACKEND, else cpu) in the
+ * build folder; NULL (and a line that says why) when it was not built or does not run here. Call it inside
+ * the test that uses it: backends have threads, which a fork does not copy. */
 tt_device *tt_test_device(const char *name);
 
 /* A row of the golden vectors. rms and L2 come from the population: std and mean are given with 7 digits. */
