@@ -550,10 +550,10 @@ Suite *tt_test_suite(void)
     Suite *suite = suite_create("backend shapes");
     TCase *tc = tcase_create("backend shapes");
     tcase_set_timeout(tc, 600);
-    tcase_add_loop_test(tc, linear_layers_agree_with_the_reference, 0, SUBJECTS);
-    tcase_add_loop_test(tc, convolutions_agree_with_the_reference, 0, SUBJECTS);
-    tcase_add_loop_test(tc, attention_agrees_with_the_reference, 0, SUBJECTS);
-    tcase_add_loop_test(tc, norms_gate_and_softmax_agree_with_the_reference, 0, SUBJECTS);
+    tcase_add_loop_test(tc, linear_layers_agree_with_the_reference, 0, SUBJECT_EMULATED);
+    tcase_add_loop_test(tc, convolutions_agree_with_the_reference, 0, SUBJECT_EMULATED);
+    tcase_add_loop_test(tc, attention_agrees_with_the_reference, 0, SUBJECT_EMULATED);
+    tcase_add_loop_test(tc, norms_gate_and_softmax_agree_with_the_reference, 0, SUBJECT_EMULATED);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -1,5 +1,6 @@
-/* Convolutions: as products by cuBLASLt where a pixel is all that they see, else by cuDNN. What a plan of
- * cuDNN does not add, a kernel of ours adds afterwards. */
+/* Convolutions: as products by cuBLASLt where a pixel is all that they see, else by cuDNN, and as products of
+ * gathered patches where cuDNN has no engine that is exact enough. What a plan of cuDNN does not add, a
+ * kernel of ours adds afterwards. */
 #include "cuda.h"
 
 static size_t rounded(size_t bytes)
@@ -9,8 +10,11 @@ static size_t rounded(size_t bytes)
 
 static bool fits(const tt_op *op)
 {
-    const int64_t *w = op->packed->shape;
-    return op->packed->rank == 4 && w[0] == op->out[0]->shape[3] && w[1] == op->in[0]->shape[3];
+    const int64_t *w = op->packed->shape, *x = op->in[0]->shape, *y = op->out[0]->shape;
+    int64_t height = x[1] + op->attr.conv.pad_top + op->attr.conv.pad_bottom - w[2];
+    int64_t width = x[2] + op->attr.conv.pad_left + op->attr.conv.pad_right - w[3];
+    return op->packed->rank == 4 && w[0] == y[3] && w[1] == x[3] && height >= 0 && width >= 0 &&
+           y[1] == height / op->attr.conv.stride_y + 1 && y[2] == width / op->attr.conv.stride_x + 1;
 }
 
 static bool is_pointwise(const tt_op *op)
@@ -29,22 +33,66 @@ static tt_status add(cuda *c, const tt_tensor *y, const void *x, const void *cha
                       y->shape[3], x, channel, residual, y->data);
 }
 
+/* n pixels of the output from `first` on; x has a row [width] for each */
+static tt_status multiply(cuda *c, const tt_op *op, int64_t first, int64_t n, int64_t width, const void *x,
+                          tt_error *err)
+{
+    const tt_tensor *y = op->out[0];
+    size_t at = (size_t)(first * y->shape[3]) * tt_type_size(y->type);
+    cuda_product p = {
+        .type = y->type,
+        .rows = n,
+        .in = width,
+        .out = y->shape[3],
+        .x_stride = width,
+        .x = x,
+        .weight = op->packed->weight,
+        .bias = op->packed->bias,
+        .residual = op->in[1] ? (const char *)op->in[1]->data + at : NULL,
+        .y = (char *)y->data + at,
+    };
+    return cuda_multiply(c, &p, err);
+}
+
 static tt_status by_product(cuda *c, const tt_op *op, tt_error *err)
 {
     const tt_tensor *x = op->in[0], *y = op->out[0];
-    cuda_product p = {
+    tt_status status = multiply(c, op, 0, tt_tensor_rows(y), x->shape[3], x->data, err);
+    if (status || !op->in[2]) return status;
+    return add(c, y, y->data, op->in[2]->data, NULL, err);
+}
+
+/* in parts that fit into scratch memory */
+static tt_status by_patches(cuda *c, const tt_op *op, tt_error *err)
+{
+    const tt_tensor *x = op->in[0], *y = op->out[0];
+    const int64_t *w = op->packed->shape;
+    cuda_patches p = {
         .type = x->type,
-        .rows = tt_tensor_rows(x),
-        .in = x->shape[3],
-        .out = y->shape[3],
-        .x_stride = x->shape[3],
+        .height = x->shape[1],
+        .width = x->shape[2],
+        .channels = x->shape[3],
+        .out_height = y->shape[1],
+        .out_width = y->shape[2],
+        .kernel_height = w[2],
+        .kernel_width = w[3],
+        .stride_y = op->attr.conv.stride_y,
+        .stride_x = op->attr.conv.stride_x,
+        .pad_top = op->attr.conv.pad_top,
+        .pad_left = op->attr.conv.pad_left,
         .x = x->data,
-        .weight = op->packed->weight,
-        .bias = op->packed->bias,
-        .residual = op->in[1] ? op->in[1]->data : NULL,
-        .y = y->data,
     };
-    tt_status status = cuda_multiply(c, &p, err);
+    int64_t width = w[1] * w[2] * w[3], rows = tt_tensor_rows(y);
+    size_t row = (size_t)width * tt_type_size(x->type);
+    int64_t most = (int64_t)(CUDA_CONV_WORK / row) / 16 * 16; /* parts begin where the whole is aligned */
+    if (most < 16) most = 16;
+    if (most > rows) most = rows;
+    tt_status status = cuda_scratch(c, (size_t)most * row, &p.rows, err);
+    for (; p.first < rows && !status; p.first += p.n) {
+        p.n = rows - p.first < most ? rows - p.first : most;
+        status = KERNEL_TRY(c, err, cuda_gather_patches, c->stream, &p);
+        if (!status) status = multiply(c, op, p.first, p.n, width, p.rows, err);
+    }
     if (status || !op->in[2]) return status;
     return add(c, y, y->data, op->in[2]->data, NULL, err);
 }
@@ -105,7 +153,7 @@ static cuda_conv_problem describe(const tt_op *op, bool padded)
     return p;
 }
 
-/* The plan that adds most of what there is to add; *p then says what it adds. */
+/* The plan that adds most of what there is to add, or NULL; *p then says what it adds. */
 static tt_status find_plan(cuda *c, cuda_conv_problem *p, cuda_conv_plan **plan, tt_error *err)
 {
     tt_status status = cuda_conv_plan_get(c, p, plan, err);
@@ -117,12 +165,6 @@ static tt_status find_plan(cuda *c, cuda_conv_problem *p, cuda_conv_plan **plan,
         p->bias = 0;
         status = cuda_conv_plan_get(c, p, plan, err);
     }
-    if (!status && !*plan)
-        return tt_fail(err, TT_ERR_UNSUPPORTED,
-                       "backend cuda: cuDNN has no engine for a convolution of [%lld, %lld, %lld, %lld] to "
-                       "%lld channels in %s: use another type",
-                       (long long)p->batch, (long long)p->in_height, (long long)p->in_width, (long long)p->in,
-                       (long long)p->out, tt_type_name((tt_type)p->type));
     return status;
 }
 
@@ -156,6 +198,7 @@ tt_status cuda_conv(cuda *c, const tt_op *op, tt_error *err)
     if (in_place) p.residual = 0; /* it must not be overwritten before it is read */
     tt_status status = find_plan(c, &p, &plan, err);
     if (status) return status;
+    if (!plan) return by_patches(c, op, err);
 
     size_t size = tt_type_size(x->type);
     size_t image = padded ? rounded((size_t)(p.batch * p.in_height * p.in_width * p.in) * size) : 0;

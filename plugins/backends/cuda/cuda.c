@@ -110,9 +110,8 @@ static tt_status check_device(cuda *c, tt_error *err)
     return TT_OK;
 }
 
-/* What results depend on. The driver does not belong to it: machine code is the toolkit's. But PTX is
- * translated by the driver, so where that is used its version would; real code is built for the usual
- * devices. */
+/* What results depend on; of the driver: it translates PTX for devices that this build has no code for, and
+ * what cuDNN compiles as it runs. */
 static tt_status write_description(cuda *c, tt_error *err)
 {
     struct cudaDeviceProp device;

@@ -62,6 +62,17 @@ typedef struct cuda_attention {
 /* bf16 and f16 by tensor cores (flash attention, Dao 2023); f32 by f32 products. Any head size up to 512. */
 int cuda_attend(cuda_stream stream, const cuda_attention *a);
 
+/* Rows [n][kernel_height][kernel_width][channels]: what the n pixels of a convolution's output from `first`
+ * on see of x [batch][height][width][channels]; zeros outside of it. */
+typedef struct cuda_patches {
+    tt_type type;
+    int64_t height, width, channels, out_height, out_width, kernel_height, kernel_width, stride_y, stride_x,
+        pad_top, pad_left, first, n;
+    const void *x;
+    void *rows;
+} cuda_patches;
+int cuda_gather_patches(cuda_stream stream, const cuda_patches *p);
+
 /* n copies of device memory, queued together; see tt_backend.copy */
 int cuda_copy_regions(cuda_stream stream, size_t n, const tt_copy_region *regions);
 

@@ -121,13 +121,22 @@ static tt_status choose(cuda *c, cuda_product_plan *plan, cublasLtMatmulPreferen
                             tt_type_name((tt_type)k->type));
 }
 
-static tt_status plan_make(cuda *c, const product_key *key, cuda_product_plan **made, tt_error *err)
+static tt_status set_bias(cuda *c, cuda_product_plan *plan, const void *bias, tt_error *err)
+{
+    if (!plan->key.bias) return TT_OK;
+    return BLAS_TRY(c, err, cublasLtMatmulDescSetAttribute, plan->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                    &bias, sizeof bias);
+}
+
+static tt_status plan_make(cuda *c, const product_key *key, const void *bias, cuda_product_plan **made,
+                           tt_error *err)
 {
     cuda_product_plan *plan = tt_alloc_zero(sizeof *plan);
     if (!plan) return tt_fail(err, TT_ERR_MEMORY, "linear: out of memory");
     plan->key = *key;
     cublasLtMatmulPreference_t wish = NULL;
     tt_status status = describe_product(c, plan, err);
+    if (!status) status = set_bias(c, plan, bias, err); /* its alignment may matter to the choice */
     if (!status) status = BLAS_TRY(c, err, cublasLtMatmulPreferenceCreate, &wish);
     if (!status) status = choose(c, plan, wish, err);
     if (wish) cuda_call.cublasLtMatmulPreferenceDestroy(wish);
@@ -140,7 +149,8 @@ static tt_status plan_make(cuda *c, const product_key *key, cuda_product_plan **
 }
 
 /* The list is short (the shapes of a network), and the latest used is in front. */
-static tt_status plan_get(cuda *c, const product_key *key, cuda_product_plan **plan, tt_error *err)
+static tt_status plan_get(cuda *c, const product_key *key, const void *bias, cuda_product_plan **plan,
+                          tt_error *err)
 {
     cuda_product_plan **at = &c->products;
     while (*at && memcmp(&(*at)->key, key, sizeof *key) != 0)
@@ -149,7 +159,7 @@ static tt_status plan_get(cuda *c, const product_key *key, cuda_product_plan **p
     if (*plan)
         *at = (*plan)->next;
     else {
-        tt_status status = plan_make(c, key, plan, err);
+        tt_status status = plan_make(c, key, bias, plan, err);
         if (status) return status;
     }
     (*plan)->next = c->products;
@@ -166,10 +176,8 @@ tt_status cuda_multiply(cuda *c, const cuda_product *p, tt_error *err)
     key.bias = p->bias != NULL;
     key.residual = p->residual != NULL;
     cuda_product_plan *plan;
-    tt_status status = plan_get(c, &key, &plan, err);
-    if (!status && p->bias)
-        status = BLAS_TRY(c, err, cublasLtMatmulDescSetAttribute, plan->product,
-                          CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p->bias, sizeof p->bias);
+    tt_status status = plan_get(c, &key, p->bias, &plan, err);
+    if (!status) status = set_bias(c, plan, p->bias, err);
     if (status) return status;
     const float one = 1, beta = p->residual ? 1 : 0;
     return BLAS_TRY(c, err, cublasLtMatmul, c->blas, plan->product, &one, p->weight, plan->a, p->x, plan->b,

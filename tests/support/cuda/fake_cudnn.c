@@ -339,10 +339,14 @@ static const engine engines[] = {
 };
 enum { ENGINES = sizeof engines / sizeof *engines };
 
+/* none takes 16-bit pixels of an odd size */
 static bool proposes(const descriptor *heuristics, int i)
 {
     const engine *e = &engines[i];
-    bool sums = graph_of(heuristics)->attributes[G_OPERATIONS].n > 1;
+    const attribute *operations = &graph_of(heuristics)->attributes[G_OPERATIONS];
+    const descriptor *x = PART(operations->value.part[0], F_X);
+    bool sums = operations->n > 1;
+    if (x->attributes[T_TYPE].value.code != CUDNN_DATA_FLOAT && INTEGERS(x, T_DIMS)[1] % 2) return false;
     return e->mode == (cudnnBackendHeurMode_t)heuristics->attributes[H_MODE].value.code && (e->sums || !sums);
 }
 
