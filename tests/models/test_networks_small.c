@@ -1,5 +1,6 @@
 /* Small networks of odd shapes against diffusers and transformers in f64 (tests/golden/networks, made by
- * tools/make_network_golden.py), on the reference backend, f32 activations. */
+ * tools/make_network_golden.py), on the reference backend and on cuda over an emulated device, f32
+ * activations. */
 #include "formats/json.h"
 #include "models/clip.h"
 #include "models/unet.h"
@@ -7,6 +8,10 @@
 #include "models/weights.h"
 #include "support/recorder.h"
 #include "support/test.h"
+#include "telltale/backend.h"
+#ifdef TT_CUDA_FAKE
+#include "support/cuda/fake.h"
+#endif
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,15 +23,27 @@ static tt_device *device;
 static tt_weight_source *weights;
 static tt_error err;
 
-static void setup(void)
+static void setup_on(const tt_backend *backend)
 {
     err = (tt_error){0};
     arena = tt_arena_create(0);
     tt_ok(tt_json_read(arena, TT_SOURCE_DIR "/tests/golden/networks/small.json", 1 << 20, &golden, &err),
           &err);
-    tt_ok(tt_device_open(tt_backend_reference(), NULL, &device, &err), &err);
+    tt_ok(tt_device_open(backend, NULL, &device, &err), &err);
     weights = tt_weights_hash();
 }
+
+static void setup(void)
+{
+    setup_on(tt_backend_reference());
+}
+
+#ifdef TT_CUDA_FAKE
+static void setup_cuda(void)
+{
+    setup_on(cuda_emulated());
+}
+#endif
 
 static void teardown(void)
 {
@@ -101,12 +118,20 @@ START_TEST(unets_of_several_shapes_agree_with_diffusers)
             tt_ok(tt_unet_text_create(unet, context + i * 7 * config.cross_attention_dim, 7, &texts[i], &err),
                   &err);
         float *y = tt_arena_alloc_array(arena, n, sizeof *y),
-              *alone = tt_arena_alloc_array(arena, n, sizeof *alone);
+              *alone = tt_arena_alloc_array(arena, n, sizeof *alone),
+              *swapped = tt_arena_alloc_array(arena, n, sizeof *swapped);
         tt_ok(tt_unet_forward(unet, 2, height, width, x, timesteps, texts, y, &err), &err);
         expect(tt_node_get(c, "name")->text, y, n, tt_node_get(c, "out"));
-        /* a row's bits do not depend on its neighbours */
-        tt_ok(tt_unet_forward(unet, 1, height, width, x + n / 2, timesteps + 1, texts + 1, alone, &err),
-              &err);
+        /* a row's bits depend neither on its place nor, where the batch's size is not in them, on that */
+        if (tt_device_backend(device)->traits & TT_BACKEND_BATCH_IN_BITS) {
+            const float moved[2] = {981, 3};
+            tt_unet_text *others[2] = {texts[1], texts[0]};
+            memcpy(swapped, x + n / 2, n / 2 * sizeof *x);
+            memcpy(swapped + n / 2, x, n / 2 * sizeof *x);
+            tt_ok(tt_unet_forward(unet, 2, height, width, swapped, moved, others, alone, &err), &err);
+        } else
+            tt_ok(tt_unet_forward(unet, 1, height, width, x + n / 2, timesteps + 1, texts + 1, alone, &err),
+                  &err);
         ck_assert_mem_eq(alone, y + n / 2, n / 2 * sizeof *y);
         for (int i = 0; i < 2; i++)
             tt_unet_text_destroy(texts[i]);
@@ -259,5 +284,15 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, the_training_check_s_first_loss_comes_out);
     tcase_add_test(tc, configs_of_other_networks_are_refused_by_the_key);
     suite_add_tcase(suite, tc);
+#ifdef TT_CUDA_FAKE
+    TCase *cuda = tcase_create("networks on cuda (emulated)");
+    tcase_set_timeout(cuda, 300);
+    tcase_add_checked_fixture(cuda, setup_cuda, teardown);
+    tcase_add_test(cuda, unets_of_several_shapes_agree_with_diffusers);
+    tcase_add_test(cuda, the_vae_agrees_with_diffusers_both_ways);
+    tcase_add_test(cuda, the_clip_text_encoder_agrees_with_transformers);
+    tcase_add_test(cuda, the_training_check_s_first_loss_comes_out);
+    suite_add_tcase(suite, cuda);
+#endif
     return suite;
 }

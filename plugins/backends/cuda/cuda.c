@@ -27,19 +27,28 @@ static const char *no_device(void)
     return "CUDA_VISIBLE_DEVICES hides every device: unset it, or name devices that `nvidia-smi` lists";
 }
 
-static int capability(int device, int *processors)
+/* *is: 90 for sm_90. Gives the runtime's code. */
+static cudaError_t capability(int device, int *is)
 {
     int major = 0, minor = 0;
-    if (cuda_call.cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) ||
-        cuda_call.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) ||
-        cuda_call.cudaDeviceGetAttribute(processors, cudaDevAttrMultiProcessorCount, device))
-        return 0;
-    return major * 10 + minor;
+    cudaError_t code = cuda_call.cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    if (!code) code = cuda_call.cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+    *is = major * 10 + minor;
+    return code;
+}
+
+static const char *refused(const char *call, cudaError_t code)
+{
+    static char why[256];
+    cuda_call.cudaGetLastError();
+    snprintf(why, sizeof why, "%s gives %s: `nvidia-smi` may say why", call,
+             cuda_call.cudaGetErrorName(code));
+    return why;
 }
 
 const char *cuda_unavailable(void)
 {
-    int driver = 0, runtime = 0, n = 0, processors;
+    int driver = 0, runtime = 0, n = 0, best = 0;
     cuda_call.cudaDriverGetVersion(&driver);
     cuda_call.cudaRuntimeGetVersion(&runtime);
     if (driver == 0) return "no NVIDIA driver: install one (`nvidia-smi` then works)";
@@ -55,15 +64,11 @@ const char *cuda_unavailable(void)
         return said("the NVIDIA driver is too old: it does CUDA %d.%d, this build needs %d.%d: update the "
                     "driver",
                     driver, runtime);
-    if (code) {
-        static char why[256];
-        snprintf(why, sizeof why, "cudaGetDeviceCount gives %s: `nvidia-smi` may say why",
-                 cuda_call.cudaGetErrorName(code));
-        return why;
-    }
-    int best = 0;
+    if (code) return refused("cudaGetDeviceCount", code);
     for (int i = 0; i < n; i++) {
-        int is = capability(i, &processors);
+        int is;
+        code = capability(i, &is);
+        if (code) return refused("cudaDeviceGetAttribute", code);
         best = is > best ? is : best;
     }
     if (best < LEAST_CAPABILITY)
@@ -101,7 +106,12 @@ static tt_status check_device(cuda *c, tt_error *err)
         return tt_fail(err, TT_ERR_INVALID,
                        "backend cuda: device cuda:%d is not there: there %s %d, numbered from 0", c->index,
                        n == 1 ? "is" : "are", n);
-    int is = capability(c->index, &c->processors);
+    int is = 0;
+    status = cuda_check(c, CUDA_RUNTIME, "cudaDeviceGetAttribute", (int)capability(c->index, &is), err);
+    if (!status)
+        status = CUDA_TRY(c, err, cudaDeviceGetAttribute, &c->processors, cudaDevAttrMultiProcessorCount,
+                          c->index);
+    if (status) return status;
     if (is < LEAST_CAPABILITY)
         return tt_fail(err, TT_ERR_UNSUPPORTED,
                        "backend cuda: device cuda:%d has compute capability %d.%d: 8.0 (Ampere) or newer is "

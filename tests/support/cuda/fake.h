@@ -18,7 +18,8 @@ typedef struct fake_cuda_setup {
     int devices, capability;
     size_t memory;       /* bytes of a device */
     const char *missing; /* what `load` says; NULL: all libraries are there */
-    /* the call `fail` gives fail_with, at the fail_at-th time from now (1: the next), once */
+    /* the call `fail` (cudaLaunchKernel: of any kernel) gives fail_with, at the fail_at-th time from now (1:
+     * the next), once */
     const char *fail;
     int fail_at, fail_with;
     /* the device is lost, with the error lose_with, when it runs the lose_at-th piece of work from now */
@@ -28,8 +29,9 @@ extern fake_cuda_setup fake_cuda;
 
 /* A well machine with one device of sm_90; all memory of before is gone. */
 void fake_cuda_reset(void);
-/* calls of this name so far */
+/* calls of this name, and launches of kernels of ours, so far */
 int fake_cuda_called(const char *name);
+int fake_cuda_launched(void);
 /* blocks of device and pinned memory that are not freed, and other objects (streams, events, descriptors, …)
  */
 int fake_cuda_blocks(void);

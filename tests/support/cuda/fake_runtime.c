@@ -144,7 +144,7 @@ static cudaError_t block_make(void **p, size_t bytes, bool device)
     block *more = realloc(blocks, (n_blocks + 1) * sizeof *more);
     if (more) blocks = more;
     if (!more || posix_memalign(&data, 256, bytes ? bytes : 1)) return failed(cudaErrorMemoryAllocation);
-    memset(data, 0xff, bytes);
+    memset(data, 0xff, bytes < 1 << 20 ? bytes : 1 << 20); /* the rest would cost more than it shows */
     blocks[n_blocks++] = (block){data, bytes, device};
     if (device) used += bytes;
     *p = data;
@@ -565,8 +565,21 @@ const char *fake_cudaGetErrorString(cudaError_t code)
 
 /* ---- kernels ---- */
 
+static int launches;
+
+int fake_cuda_launched(void)
+{
+    return launches;
+}
+
 static int on_launch(void *stream, void (*run)(void *), void (*drop)(void *), void *launched)
 {
+    launches++;
+    if (fake_cuda.fail && strcmp(fake_cuda.fail, "cudaLaunchKernel") == 0 && --fake_cuda.fail_at <= 0) {
+        fake_cuda.fail = NULL;
+        drop(launched);
+        return failed(fake_cuda.fail_with);
+    }
     return (int)fake_submit(stream, run, drop, launched);
 }
 
@@ -622,7 +635,7 @@ void fake_cuda_reset(void)
     while (n_blocks > 0)
         free(blocks[--n_blocks].data);
     used = 0;
-    lost = last = objects = 0;
+    lost = last = objects = launches = 0;
     memset(counts, 0, sizeof counts);
     fake_cuda = (fake_cuda_setup){.driver = CUDART_VERSION,
                                   .runtime = CUDART_VERSION,

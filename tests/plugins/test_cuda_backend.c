@@ -1,0 +1,368 @@
+/* The cuda backend's own doings over an emulated device: copies through pinned memory, plans that are kept,
+ * recordings, TF32, what it tells of itself. Its operations: tests/tensor/test_backend_ops.c. */
+#include "support/cuda/fake.h"
+#include "support/subjects.h"
+#include "support/test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static tt_error err;
+static tt_device *device;
+static tt_scope *scope;
+
+static void open_with(uint32_t flags)
+{
+    tt_device_options options = {.size = sizeof options, .flags = flags};
+    tt_ok(tt_device_open(cuda_emulated(), &options, &device, &err), &err);
+    tt_ok(tt_scope_open(device, &scope, &err), &err);
+}
+
+static void setup(void)
+{
+    err = (tt_error){0};
+    fake_cuda_reset();
+    open_with(0);
+}
+
+static void teardown(void)
+{
+    tt_scope_close(scope);
+    tt_device_close(device);
+    ck_assert_int_eq(fake_cuda_blocks(), 0);
+    ck_assert_int_eq(fake_cuda_objects(), 0);
+}
+
+static float *noise(uint64_t stream, int64_t n)
+{
+    float *x = malloc((size_t)n * sizeof *x);
+    ck_assert_ptr_nonnull(x);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = subject_noise(stream, (uint64_t)i);
+    return x;
+}
+
+static tt_tensor tensor(tt_type type, int32_t rank, const int64_t *shape, uint64_t stream)
+{
+    tt_tensor t;
+    tt_ok(tt_tensor_create(scope, type, rank, shape, &t, &err), &err);
+    float *x = noise(stream, tt_tensor_count(&t));
+    tt_ok(tt_tensor_upload_f32(device, &t, x, &err), &err);
+    free(x);
+    return t;
+}
+
+static tt_packed *packed(const tt_op *like, tt_type type, int32_t rank, const int64_t *shape)
+{
+    tt_packed *p;
+    tt_weights w = {TT_F32, TT_F32, rank, {0}, NULL, NULL};
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++)
+        n *= w.shape[i] = shape[i];
+    float *weight = noise(7, n), *bias = noise(8, shape[0]);
+    w.weight = weight;
+    w.bias = bias;
+    tt_ok(tt_pack(device, like, &w, type, &p, &err), &err);
+    free(weight);
+    free(bias);
+    return p;
+}
+
+static float *downloaded(const tt_tensor *t)
+{
+    float *x = malloc((size_t)tt_tensor_count(t) * sizeof *x);
+    tt_ok(tt_tensor_download_f32(device, t, x, &err), &err);
+    return x;
+}
+
+static void expect_equal(const tt_tensor *t, float *want)
+{
+    float *got = downloaded(t);
+    ck_assert(memcmp(got, want, (size_t)tt_tensor_count(t) * sizeof *got) == 0);
+    free(got);
+    free(want);
+}
+
+/* ---- memory ---- */
+
+START_TEST(values_longer_than_the_staging_buffers_come_back_as_they_were)
+{
+    const int64_t n = (int64_t)(20 << 20) / 4 + 13; /* two chunks and a half */
+    tt_tensor t;
+    tt_ok(tt_tensor_create(scope, TT_F32, 1, &n, &t, &err), &err);
+    float *x = malloc((size_t)n * sizeof *x), *y = malloc((size_t)n * sizeof *y);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(i % 16777213);
+    tt_ok(tt_tensor_upload(device, &t, x, &err), &err);
+    x[0] = -1; /* the host's memory is its own again */
+    tt_ok(tt_tensor_download(device, &t, y, &err), &err);
+    x[0] = 0;
+    ck_assert_mem_eq(x, y, (size_t)n * sizeof *x);
+    free(x);
+    free(y);
+}
+END_TEST
+
+START_TEST(weights_longer_than_the_staging_buffers_arrive_whole)
+{
+    /* 12 MiB of f32; a one-hot row picks a column of them */
+    const int64_t w[2] = {1536, 2048}, x[2] = {1, 2048}, y[2] = {1, 1536};
+    tt_tensor in, out;
+    tt_ok(tt_tensor_create(scope, TT_F32, 2, x, &in, &err), &err);
+    tt_ok(tt_tensor_create(scope, TT_F32, 2, y, &out, &err), &err);
+    float *row = calloc(2048, sizeof *row), *weight = noise(7, w[0] * w[1]), *bias = noise(8, w[0]);
+    row[2000] = 1;
+    tt_ok(tt_tensor_upload_f32(device, &in, row, &err), &err);
+    tt_op op = {.code = TT_OP_LINEAR, .in = {&in}, .out = {&out}};
+    tt_packed *p = packed(&op, TT_F32, 2, w);
+    op.packed = p;
+    tt_ok(tt_run(device, &op, &err), &err);
+    float *got = downloaded(&out);
+    for (int64_t i = 0; i < w[0]; i++)
+        ck_assert_double_eq_tol((double)got[i], (double)(weight[i * 2048 + 2000] + bias[i]), 1e-6);
+    tt_unpack(device, p);
+    free(row);
+    free(weight);
+    free(bias);
+    free(got);
+}
+END_TEST
+
+START_TEST(free_memory_is_told)
+{
+    size_t before, after, total;
+    const tt_backend *b = tt_device_backend(device);
+    tt_ok(b->memory(tt_device_self(device), &before, &total, &err), &err);
+    void *p = b->alloc(tt_device_self(device), 1000000);
+    tt_ok(b->memory(tt_device_self(device), &after, &total, &err), &err);
+    ck_assert_uint_eq(before - after, 1000000);
+    ck_assert_uint_eq(total, fake_cuda.memory);
+    b->free(tt_device_self(device), p);
+    ck_assert(b->fill(tt_device_self(device)) > 0);
+}
+END_TEST
+
+/* ---- plans ---- */
+
+typedef struct layer {
+    tt_tensor x, y, other;
+    tt_op op;
+} layer;
+
+static void build_linear(layer *l, tt_type type, uint64_t stream)
+{
+    static const int64_t x[2] = {24, 64}, w[2] = {40, 64}, y[2] = {24, 40};
+    l->x = tensor(type, 2, x, stream);
+    l->y = tensor(type, 2, y, 3);
+    l->op = (tt_op){.code = TT_OP_LINEAR, .in = {&l->x}, .out = {&l->y}};
+    l->op.packed = packed(&l->op, type, 2, w);
+}
+
+static void build_conv(layer *l, tt_type type, uint64_t stream)
+{
+    static const int64_t x[4] = {2, 6, 5, 16}, w[4] = {8, 16, 3, 3}, y[4] = {2, 6, 5, 8};
+    l->x = tensor(type, 4, x, stream);
+    l->y = tensor(type, 4, y, 3);
+    l->other = tensor(type, 4, y, 4);
+    l->op = (tt_op){.code = TT_OP_CONV2D, .in = {&l->x, &l->other}, .out = {&l->y}};
+    l->op.attr.conv.stride_y = l->op.attr.conv.stride_x = 1;
+    l->op.attr.conv.pad_top = l->op.attr.conv.pad_left = 1;
+    l->op.attr.conv.pad_bottom = l->op.attr.conv.pad_right = 1;
+    l->op.packed = packed(&l->op, type, 4, w);
+}
+
+static void drop(layer *l)
+{
+    tt_unpack(device, (tt_packed *)(uintptr_t)l->op.packed);
+}
+
+START_TEST(a_plan_is_made_once_for_a_shape)
+{
+    layer first, again;
+    build_linear(&first, TT_BF16, 1);
+    build_linear(&again, TT_BF16, 2); /* other data, other weights */
+    tt_ok(tt_run(device, &first.op, &err), &err);
+    tt_ok(tt_run(device, &again.op, &err), &err);
+    tt_ok(tt_run(device, &first.op, &err), &err);
+    ck_assert_int_eq(fake_cuda_called("cublasLtMatmulAlgoGetHeuristic"), 1);
+    drop(&first);
+    drop(&again);
+
+    build_conv(&first, TT_BF16, 1);
+    build_conv(&again, TT_BF16, 2);
+    tt_ok(tt_run(device, &first.op, &err), &err);
+    int finished = fake_cuda_called("cudnnBackendFinalize");
+    tt_ok(tt_run(device, &again.op, &err), &err);
+    tt_ok(tt_run(device, &first.op, &err), &err);
+    ck_assert_int_eq(fake_cuda_called("cudnnBackendFinalize"), finished + 2); /* what binds the data */
+    drop(&first);
+    drop(&again);
+}
+END_TEST
+
+START_TEST(sums_of_a_16_bit_convolution_are_made_in_its_own_graph_and_those_of_f32_after_it)
+{
+    layer l;
+    build_conv(&l, TT_BF16, 1);
+    tt_ok(tt_run(device, &l.op, &err), &err);
+    ck_assert_int_eq(fake_cuda_launched(), 0);
+    drop(&l);
+    build_conv(&l, TT_F32, 1);
+    tt_ok(tt_run(device, &l.op, &err), &err);
+    ck_assert_int_eq(fake_cuda_launched(), 2); /* bias, residual */
+    drop(&l);
+}
+END_TEST
+
+/* ---- TF32 ---- */
+
+static double difference(const float *a, const float *b, int64_t n)
+{
+    double d = 0, square = 0;
+    for (int64_t i = 0; i < n; i++) {
+        d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        square += (double)b[i] * (double)b[i];
+    }
+    return sqrt(d / square);
+}
+
+START_TEST(tf32_is_used_when_it_is_allowed_and_only_then)
+{
+    void (*const build[])(layer *, tt_type, uint64_t) = {build_linear, build_conv};
+    layer l;
+    float *exact, *fast;
+    build[_i](&l, TT_F32, 1);
+    tt_ok(tt_run(device, &l.op, &err), &err);
+    exact = downloaded(&l.y);
+    ck_assert_ptr_nonnull(strstr(tt_device_backend(device)->describe(tt_device_self(device)), "tf32 off"));
+    int64_t n = tt_tensor_count(&l.y);
+    drop(&l);
+    teardown();
+    open_with(TT_DEVICE_TF32);
+    build[_i](&l, TT_F32, 1);
+    tt_ok(tt_run(device, &l.op, &err), &err);
+    fast = downloaded(&l.y);
+    ck_assert_ptr_nonnull(strstr(tt_device_backend(device)->describe(tt_device_self(device)), "tf32 on"));
+    double d = difference(fast, exact, n);
+    ck_assert_msg(d > 1e-5 && d < 1e-3, "TF32 is off by %g", d);
+    drop(&l);
+    free(exact);
+    free(fast);
+}
+END_TEST
+
+START_TEST(the_description_names_what_results_depend_on)
+{
+    const char *text = tt_device_backend(device)->describe(tt_device_self(device));
+    const char *parts[] = {"emulated device", "sm_90", "CUDA 1", "driver", "cuBLASLt 1", "cuDNN 9."};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        ck_assert_msg(strstr(text, parts[i]) != NULL, "'%s' lacks '%s'", text, parts[i]);
+    ck_assert(tt_device_backend(device)->traits & TT_BACKEND_BATCH_IN_BITS);
+}
+END_TEST
+
+/* ---- recordings ---- */
+
+static void refill(tt_tensor *t, uint64_t stream)
+{
+    float *x = noise(stream, tt_tensor_count(t));
+    tt_ok(tt_tensor_upload_f32(device, t, x, &err), &err);
+    free(x);
+}
+
+START_TEST(a_replay_does_what_was_recorded_with_what_is_there_now)
+{
+    const tt_backend *b = tt_device_backend(device);
+    void *self = tt_device_self(device), *recording;
+    layer linear, conv;
+    build_linear(&linear, TT_F32, 1);
+    build_conv(&conv, TT_BF16, 1);
+    const int64_t shape[2] = {24, 64};
+    tt_tensor input = tensor(TT_F32, 2, shape, 20);
+    tt_copy_region region = {linear.x.data, input.data, sizeof(float) * 24 * 64};
+    tt_ok(tt_run(device, &conv.op, &err), &err); /* the plans are made */
+    tt_ok(tt_run(device, &linear.op, &err), &err);
+    float *before = downloaded(&linear.y);
+
+    tt_ok(b->record_begin(self, &err), &err);
+    tt_ok(b->copy(self, 1, &region, &err), &err);
+    tt_ok(tt_run(device, &linear.op, &err), &err);
+    tt_ok(tt_run(device, &conv.op, &err), &err);
+    ck_assert_ptr_null(b->alloc(self, 64));
+    tt_fails(tt_tensor_upload_f32(device, &input, before, &err), TT_ERR_INVALID,
+             "while operations are recorded", &err);
+    tt_fails(b->record_begin(self, &err), TT_ERR_INVALID, "begun already", &err);
+    tt_ok(b->record_end(self, &recording, &err), &err);
+    expect_equal(&linear.y, before); /* noted, not run */
+
+    for (uint64_t stream = 30; stream < 32; stream++) {
+        refill(&input, stream);
+        refill(&conv.x, stream + 10);
+        tt_ok(b->replay(self, recording, &err), &err);
+        float *y = downloaded(&linear.y), *z = downloaded(&conv.y);
+        refill(&linear.x, stream);
+        tt_ok(tt_run(device, &linear.op, &err), &err);
+        tt_ok(tt_run(device, &conv.op, &err), &err);
+        expect_equal(&linear.y, y);
+        expect_equal(&conv.y, z);
+    }
+    b->recording_free(self, recording);
+    b->recording_free(self, NULL);
+    drop(&linear);
+    drop(&conv);
+}
+END_TEST
+
+/* a convolution whose pads differ works in scratch memory */
+static void build_scratchy(layer *l, int64_t size)
+{
+    const int64_t x[4] = {1, size, size, 16}, w[4] = {8, 16, 3, 3}, y[4] = {1, size - 1, size - 1, 8};
+    l->x = tensor(TT_BF16, 4, x, 5);
+    l->y = tensor(TT_BF16, 4, y, 6);
+    l->op = (tt_op){.code = TT_OP_CONV2D, .in = {&l->x}, .out = {&l->y}};
+    l->op.attr.conv.stride_y = l->op.attr.conv.stride_x = 1;
+    l->op.attr.conv.pad_bottom = l->op.attr.conv.pad_right = 1;
+    l->op.packed = packed(&l->op, TT_BF16, 4, w);
+}
+
+START_TEST(scratch_that_grows_leaves_a_recording_its_own)
+{
+    const tt_backend *b = tt_device_backend(device);
+    void *self = tt_device_self(device), *recording;
+    layer small, large;
+    build_scratchy(&small, 6);
+    build_scratchy(&large, 20);
+    tt_ok(tt_run(device, &small.op, &err), &err);
+    float *want = downloaded(&small.y);
+    tt_ok(b->record_begin(self, &err), &err);
+    tt_ok(tt_run(device, &small.op, &err), &err);
+    tt_ok(b->record_end(self, &recording, &err), &err);
+    tt_ok(tt_run(device, &large.op, &err), &err);
+    refill(&small.y, 9);
+    tt_ok(b->replay(self, recording, &err), &err);
+    expect_equal(&small.y, want);
+    b->recording_free(self, recording);
+    drop(&small);
+    drop(&large);
+}
+END_TEST
+
+Suite *tt_test_suite(void)
+{
+    Suite *suite = suite_create("cuda backend");
+    TCase *tc = tcase_create("backend");
+    tcase_set_timeout(tc, 300);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, values_longer_than_the_staging_buffers_come_back_as_they_were);
+    tcase_add_test(tc, weights_longer_than_the_staging_buffers_arrive_whole);
+    tcase_add_test(tc, free_memory_is_told);
+    tcase_add_test(tc, a_plan_is_made_once_for_a_shape);
+    tcase_add_test(tc, sums_of_a_16_bit_convolution_are_made_in_its_own_graph_and_those_of_f32_after_it);
+    tcase_add_loop_test(tc, tf32_is_used_when_it_is_allowed_and_only_then, 0, 2);
+    tcase_add_test(tc, the_description_names_what_results_depend_on);
+    tcase_add_test(tc, a_replay_does_what_was_recorded_with_what_is_there_now);
+    tcase_add_test(tc, scratch_that_grows_leaves_a_recording_its_own);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
