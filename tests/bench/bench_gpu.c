@@ -7,14 +7,17 @@
  *
  * Lines that begin with "telltale " are for tools/test-gpu's table; tests/bench/peer_gpu.py prints the same.
  * Times are of whole calls, with the transfers of inputs and outputs; the best of several counts. --tiny:
- * small networks, to see that all of it runs (on `reference`, say). --batch: clid's. device: nothing but its
- * name. */
+ * small networks, to see that all of it runs (on `cuda-emulated`, say). --batch: clid's. device: nothing but
+ * its name. */
 #include "base/rng.h"
 #include "models/clip.h"
 #include "models/unet.h"
 #include "models/vae.h"
 #include "plugin/registry.h"
 #include "support/networks.h"
+#ifdef TT_CUDA_FAKE
+#include "support/cuda/fake.h"
+#endif
 
 #include <math.h>
 #include <stdio.h>
@@ -439,8 +442,8 @@ static void clid_free(clid *w)
 
 static void bench_clid(tt_type type)
 {
-    const int samples = tiny ? 3 : 1000, batch = tiny ? 4 : best_batch[type] ? best_batch[type] : 32;
-    const int group = tiny ? 2 : 32;
+    const int samples = tiny ? 1 : 1000, batch = tiny ? 4 : best_batch[type] ? best_batch[type] : 32;
+    const int group = tiny ? 1 : 32;
     clid w = clid_make(type, samples, batch);
     run_samples(&w, group, group); /* plans and recordings */
     w.form = w.read = w.network = w.reduce = 0;
@@ -551,6 +554,16 @@ static bool run(const char *stage)
     return true;
 }
 
+static const tt_backend *find(tt_registry *registry, const char *name)
+{
+    const tt_registered *found;
+#ifdef TT_CUDA_FAKE
+    if (strcmp(name, "cuda-emulated") == 0) return cuda_emulated();
+#endif
+    must(tt_registry_find(registry, TT_KIND_BACKEND, name, &found, &err));
+    return found->table;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const all[] = {"gemm", "unet", "vae", "clip", "clid", "precision"};
@@ -567,10 +580,8 @@ int main(int argc, char **argv)
             return 2;
     }
     tt_registry *registry;
-    const tt_registered *found;
     must(tt_registry_open(NULL, 0, &registry, &err));
-    must(tt_registry_find(registry, TT_KIND_BACKEND, name, &found, &err));
-    const tt_backend *backend = found->table;
+    const tt_backend *backend = find(registry, name);
     const char *why = backend->unavailable ? backend->unavailable() : NULL;
     if (why) {
         fprintf(stderr, "bench_gpu: backend %s does not run here: %s\n", name, why);

@@ -34,6 +34,8 @@ tt_device *subject_open(int i, int threads)
 {
     tt_device_options options = {.size = sizeof options, .threads = threads};
     tt_device *device;
+    const char *only = getenv("TELLTALE_TEST_BACKEND");
+    if (only && strcmp(only, subjects[i].backend) != 0) return NULL;
 #ifdef TT_CUDA_FAKE
     if (i == SUBJECT_EMULATED) {
         tt_ok(tt_device_open(cuda_emulated(), &options, &device, &err), &err);

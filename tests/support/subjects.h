@@ -10,7 +10,8 @@
 #define SUBJECT_EMULATED 5 /* slow: for small shapes */
 
 /* Device of subject i in [0, SUBJECTS), or NULL with a printed line: not built, not usable, or the processor
- * lacks the instructions. oneDNN takes its instruction set once in a process: one subject a test. */
+ * lacks the instructions. The environment's TELLTALE_TEST_BACKEND leaves its own subjects alone. oneDNN takes
+ * its instruction set once in a process: one subject a test. */
 tt_device *subject_open(int i, int threads);
 /* The best instruction set is the first one usable: true for it and for other devices, so that long tests
  * need not run for each. */
