@@ -317,7 +317,7 @@ static void bench_clip(tt_type type)
 
 /* ---- CLiD's evaluations: three timesteps by five texts (the caption, its thirds, none) ---- */
 
-enum { STEPS = 3, TEXTS = 5, EVALUATIONS = STEPS * TEXTS };
+enum { STEPS = 3, TEXTS = 5, EVALUATIONS = STEPS * TEXTS, GROUP = 32 };
 static const float steps[STEPS] = {440, 450, 460};
 
 typedef struct clid {
@@ -325,7 +325,8 @@ typedef struct clid {
     clip_call clip;
     float *z, *noise; /* latents of the samples; the noise of a batch */
     double *losses;   /* [samples][STEPS][TEXTS] */
-    tt_unet_text *no_text, *texts[TEXTS];
+    tt_unet_text *no_text;
+    double alpha_bar[STEPS];
     double form, read, network, reduce; /* seconds */
 } clid;
 
@@ -341,28 +342,24 @@ static double alpha_bar(float t)
 }
 
 /* Texts of a sample: its caption and thirds pass the encoder, the empty one is all samples'. */
-static void read_texts(clid *w, int sample)
+static void read_texts(clid *w, int sample, tt_unet_text **texts)
 {
     double start = tt_test_seconds();
     for (int i = 0; i < w->clip.batch * TOKENS; i++)
         w->clip.ids[i] = i % TOKENS ? (sample * 31 + i * 7919) % 49000 : 49406;
     must(read_text(&w->clip));
-    for (int i = 0; i < TEXTS - 1; i++) {
-        tt_unet_text_destroy(w->texts[i]);
-        must(tt_unet_text_create(w->call.unet, w->clip.states + (size_t)i * text_size(), TOKENS, &w->texts[i],
+    for (int i = 0; i < TEXTS - 1; i++)
+        must(tt_unet_text_create(w->call.unet, w->clip.states + (size_t)i * text_size(), TOKENS, &texts[i],
                                  &err));
-    }
-    w->texts[TEXTS - 1] = w->no_text;
+    texts[TEXTS - 1] = w->no_text;
     w->read += tt_test_seconds() - start;
 }
 
 /* Evaluation e (of all samples) as row i of the batch; noise is of the sample and the timestep */
 static void form(clid *w, int e, int i)
 {
-    static double a[STEPS];
     int sample = e / EVALUATIONS, step = e % EVALUATIONS / TEXTS;
-    if (a[step] == 0) a[step] = alpha_bar(steps[step]);
-    double start = tt_test_seconds(), scale = sqrt(a[step]), sigma = sqrt(1 - a[step]);
+    double scale = sqrt(w->alpha_bar[step]), sigma = sqrt(1 - w->alpha_bar[step]);
     const tt_stream_key key = {{(uint32_t)sample, (uint32_t)step}, {0, 0}};
     float *x = w->call.x + (size_t)i * latent(), *noise = w->noise + (size_t)i * latent();
     const float *z = w->z + (size_t)sample * latent();
@@ -370,7 +367,6 @@ static void form(clid *w, int e, int i)
     for (size_t k = 0; k < latent(); k++)
         x[k] = (float)(scale * (double)z[k] + sigma * (double)noise[k]);
     w->call.t[i] = steps[step];
-    w->form += tt_test_seconds() - start;
 }
 
 static double loss(const float *noise, const float *eps)
@@ -381,34 +377,38 @@ static double loss(const float *noise, const float *eps)
     return sum / (double)latent();
 }
 
-/* As a host does it: batches of whole samples' evaluations, one request's after the other, padded at the end.
- */
+/* one batch: evaluations [first, first + n), padded by the last one */
+static void run_batch(clid *w, int first, int n, tt_unet_text *texts[][TEXTS], int first_sample)
+{
+    double start = tt_test_seconds();
+    for (int i = 0; i < w->call.batch; i++) {
+        int e = first + (i < n ? i : n - 1);
+        form(w, e, i);
+        w->call.texts[i] = texts[e / EVALUATIONS - first_sample][e % TEXTS];
+    }
+    double formed = tt_test_seconds();
+    must(evaluate(&w->call));
+    double evaluated = tt_test_seconds();
+    for (int i = 0; i < n; i++)
+        w->losses[first + i] = loss(w->noise + (size_t)i * latent(), w->call.y + (size_t)i * latent());
+    w->form += formed - start;
+    w->network += evaluated - formed;
+    w->reduce += tt_test_seconds() - evaluated;
+}
+
+/* As a host does it: some samples at a time, their evaluations in batches, one request after the other. */
 static void run_samples(clid *w, int samples, int group)
 {
+    tt_unet_text *texts[GROUP][TEXTS];
     for (int first = 0; first < samples; first += group) {
-        int n = (samples - first < group ? samples - first : group) * EVALUATIONS;
-        tt_unet_text *texts[64][TEXTS];
-        for (int s = 0; s * EVALUATIONS < n; s++) {
-            memset(w->texts, 0, sizeof w->texts);
-            read_texts(w, first + s);
-            memcpy(texts[s], w->texts, sizeof w->texts);
+        int n = samples - first < group ? samples - first : group;
+        for (int s = 0; s < n; s++)
+            read_texts(w, first + s, texts[s]);
+        for (int at = 0; at < n * EVALUATIONS; at += w->call.batch) {
+            int left = n * EVALUATIONS - at;
+            run_batch(w, first * EVALUATIONS + at, left < w->call.batch ? left : w->call.batch, texts, first);
         }
-        for (int at = 0; at < n; at += w->call.batch) {
-            for (int i = 0; i < w->call.batch; i++) {
-                int e = at + i < n ? at + i : n - 1;
-                form(w, first * EVALUATIONS + e, i);
-                w->call.texts[i] = texts[e / EVALUATIONS][e % TEXTS];
-            }
-            double start = tt_test_seconds();
-            must(evaluate(&w->call));
-            double middle = tt_test_seconds();
-            for (int i = 0; i < w->call.batch && at + i < n; i++)
-                w->losses[first * EVALUATIONS + at + i] =
-                    loss(w->noise + (size_t)i * latent(), w->call.y + (size_t)i * latent());
-            w->network += middle - start;
-            w->reduce += tt_test_seconds() - middle;
-        }
-        for (int s = 0; s * EVALUATIONS < n; s++)
+        for (int s = 0; s < n; s++)
             for (int i = 0; i < TEXTS - 1; i++)
                 tt_unet_text_destroy(texts[s][i]);
     }
@@ -425,6 +425,8 @@ static clid clid_make(tt_type type, int samples, int batch)
     w.noise = floats((size_t)batch * latent());
     w.losses = calloc((size_t)(samples * EVALUATIONS), sizeof *w.losses);
     if (!w.losses) exit(1);
+    for (int i = 0; i < STEPS; i++)
+        w.alpha_bar[i] = alpha_bar(steps[i]);
     must(tt_unet_text_create(w.call.unet, none, TOKENS, &w.no_text, &err));
     free(none);
     return w;
@@ -443,7 +445,7 @@ static void clid_free(clid *w)
 static void bench_clid(tt_type type)
 {
     const int samples = tiny ? 1 : 1000, batch = tiny ? 4 : best_batch[type] ? best_batch[type] : 32;
-    const int group = tiny ? 1 : 32;
+    const int group = tiny ? 1 : GROUP;
     clid w = clid_make(type, samples, batch);
     run_samples(&w, group, group); /* plans and recordings */
     w.form = w.read = w.network = w.reduce = 0;
