@@ -278,6 +278,35 @@ START_TEST(upsampling_takes_the_nearest_above_left)
 }
 END_TEST
 
+START_TEST(patches_are_what_an_outputs_pixels_see)
+{
+    /* batch, height, width, channels, kernel height and width, stride, pads above and left, out height and
+     * width, first pixel, pixels */
+    static const int64_t shapes[][13] = {{2, 5, 6, 8, 3, 3, 1, 1, 1, 5, 6, 0, 60},
+                                         {2, 5, 6, 8, 3, 3, 1, 1, 1, 5, 6, 16, 37},
+                                         {1, 9, 7, 3, 3, 3, 2, 0, 0, 4, 3, 2, 10},
+                                         {3, 4, 4, 5, 1, 2, 1, 0, 1, 4, 5, 7, 50},
+                                         {1, 28, 28, 4, 14, 14, 14, 0, 0, 2, 2, 0, 4}};
+    FOR_TYPES(type, shift)
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        const int64_t *d = shapes[s];
+        int64_t width = d[4] * d[5] * d[3], n = d[12] * width;
+        buffer x = filled(type, d[0] * d[1] * d[2] * d[3], shift, 1, 1, 0), y = make(type, n, shift);
+        const cuda_patches p = {type, d[1], d[2], d[3], d[9],  d[10], d[4],   d[5],
+                                d[6], d[6], d[7], d[8], d[11], d[12], x.data, y.data};
+        ck_assert_int_eq(cuda_gather_patches(NULL, &p), 0);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t pixel = d[11] + i / width, c = i % d[3], k = i % width / d[3];
+            int64_t row = pixel / d[10] % d[9] * d[6] + k / d[5] - d[7],
+                    column = pixel % d[10] * d[6] + k % d[5] - d[8], b = pixel / d[10] / d[9];
+            bool inside = row >= 0 && row < d[1] && column >= 0 && column < d[2];
+            ck_assert(get(&y, i) == (inside ? get(&x, ((b * d[1] + row) * d[2] + column) * d[3] + c) : 0));
+        }
+        drop(&x), drop(&y);
+    }
+}
+END_TEST
+
 START_TEST(embeddings_of_unknown_ids_are_zero)
 {
     static const int64_t widths[] = {24, 5, 768};
@@ -650,6 +679,7 @@ Suite *tt_test_suite(void)
     tcase_add_loop_test(moves, geglu_gates_by_the_second_half, 0, ORDERS * SHIFTS);
     tcase_add_loop_test(moves, concat_puts_a_before_b, 0, ORDERS * SHIFTS);
     tcase_add_loop_test(moves, upsampling_takes_the_nearest_above_left, 0, ORDERS * SHIFTS);
+    tcase_add_loop_test(moves, patches_are_what_an_outputs_pixels_see, 0, ORDERS * SHIFTS);
     tcase_add_loop_test(moves, embeddings_of_unknown_ids_are_zero, 0, ORDERS * SHIFTS);
     tcase_add_loop_test(moves, regions_are_copied_whole_and_alone, 0, ORDERS);
     tcase_add_loop_test(norms, group_norm_holds_beside_a_large_mean_and_for_tiny_values, 0, ORDERS * SHIFTS);

@@ -192,6 +192,19 @@ __device__ __forceinline__ float warp_max(float x)
     return x;
 }
 
+__device__ __forceinline__ int64_t thread_of_grid()
+{
+    return (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+}
+__device__ __forceinline__ int64_t threads_of_grid()
+{
+    return (int64_t)gridDim.x * blockDim.x;
+}
+
+struct alignas(16) bytes16 {
+    uint32_t at[4];
+};
+
 /* ---- on the host ---- */
 
 inline bool aligned16(const void *p)
@@ -221,6 +234,23 @@ template <typename F> int by_type(tt_type type, F f)
     default:
         return invalid_value;
     }
+}
+
+/* f(zero of the type that counts to `most`): a division in 64 bits costs four of 32, more than the memory's
+ * time for the 16 bytes that it finds. */
+template <typename F> int by_count(int64_t most, F f)
+{
+    return most < INT32_MAX / 2 ? f(uint32_t{}) : f(int64_t{});
+}
+
+/* f(zero of the element, elements of that type in one of the tensor's): 16 bytes where everything is a
+ * multiple of them, else elements */
+template <typename F> int by_move(tt_type type, int64_t width, bool aligned, F f)
+{
+    if (type != TT_F32 && type != TT_BF16 && type != TT_F16) return invalid_value;
+    int size = type == TT_F32 ? 4 : 2;
+    if (aligned && width * size % 16 == 0) return f(bytes16{}, 16 / size);
+    return size == 4 ? f(uint32_t{}, 1) : f(uint16_t{}, 1);
 }
 
 #endif

@@ -2,22 +2,6 @@
  * only move data. Limited by memory: 16 bytes a thread and access where sizes and addresses allow. */
 #include "cuda_portable.h"
 
-__device__ __forceinline__ int64_t thread_of_grid()
-{
-    return (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-}
-__device__ __forceinline__ int64_t threads_of_grid()
-{
-    return (int64_t)gridDim.x * blockDim.x;
-}
-
-/* f(zero of the type that counts to `most`): a division in 64 bits costs four of 32, more than the memory's
- * time for the 16 bytes that it finds. */
-template <typename F> static int by_count(int64_t most, F f)
-{
-    return most < INT32_MAX / 2 ? f(uint32_t{}) : f(int64_t{});
-}
-
 /* ---- elements ---- */
 
 template <int W, typename F, typename T>
@@ -205,20 +189,6 @@ int cuda_geglu(cuda_stream stream, tt_type type, int64_t rows, int64_t n, const 
 }
 
 /* ---- moves: elements only have a size ---- */
-
-struct alignas(16) bytes16 {
-    uint32_t at[4];
-};
-
-/* f(zero of the element, elements of that type in one of the tensor's): 16 bytes where everything is a
- * multiple of them, else elements */
-template <typename F> static int by_move(tt_type type, int64_t width, bool aligned, F f)
-{
-    if (type != TT_F32 && type != TT_BF16 && type != TT_F16) return invalid_value;
-    int size = type == TT_F32 ? 4 : 2;
-    if (aligned && width * size % 16 == 0) return f(bytes16{}, 16 / size);
-    return size == 4 ? f(uint32_t{}, 1) : f(uint16_t{}, 1);
-}
 
 template <typename T, typename I>
 __global__ void __launch_bounds__(256) concat_kernel(I n, I width_a, I width_b, const T *a, const T *b, T *y)
