@@ -261,7 +261,7 @@ static void multiply(void *self)
     double *a = to_double(m, &m->a, m->data_a), *b = to_double(m, &m->b, m->data_b);
     double *across = malloc((size_t)(k * width) * sizeof *across),
            *sums = malloc((size_t)width * sizeof *sums);
-    memset(m->workspace, 0xff, m->workspace_bytes);
+    if (m->workspace_bytes) memset(m->workspace, 0xff, m->workspace_bytes);
     for (int64_t i = 0; i < width; i++)
         for (int64_t l = 0; l < k; l++)
             across[l * width + i] = a[i * k + l];

@@ -523,7 +523,7 @@ static void convolve(void *self)
     const convolution *c = self;
     const int64_t *d = c->y.dims;
     double *w = weights_across(c), *sums = malloc((size_t)d[1] * sizeof *sums);
-    memset(c->work, 0xff, c->work_bytes);
+    if (c->work_bytes) memset(c->work, 0xff, c->work_bytes);
     for (int64_t n = 0; n < d[0]; n++)
         for (int64_t y = 0; y < d[2]; y++)
             for (int64_t x = 0; x < d[3]; x++) {

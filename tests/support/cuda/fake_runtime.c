@@ -210,7 +210,7 @@ static void drain(cudaStream_t s, uint64_t at)
         w->drop(w->self);
     }
     s->queue.n -= n;
-    memmove(s->queue.items, s->queue.items + n, s->queue.n * sizeof *s->queue.items);
+    if (s->queue.n) memmove(s->queue.items, s->queue.items + n, s->queue.n * sizeof *s->queue.items);
 }
 
 static cudaStream_t streams[8];
