@@ -578,7 +578,7 @@ static int on_launch(void *stream, void (*run)(void *), void (*drop)(void *), vo
     if (fake_cuda.fail && strcmp(fake_cuda.fail, "cudaLaunchKernel") == 0 && --fake_cuda.fail_at <= 0) {
         fake_cuda.fail = NULL;
         drop(launched);
-        return failed(fake_cuda.fail_with);
+        return (int)failed(fake_cuda.fail_with);
     }
     return (int)fake_submit(stream, run, drop, launched);
 }
