@@ -10,6 +10,7 @@
  * small networks, to see that all of it runs (on `cuda-emulated`, say). --batch: clid's. device: nothing but
  * its name. */
 #include "base/rng.h"
+#include "base/thread.h"
 #include "models/clip.h"
 #include "models/unet.h"
 #include "models/vae.h"
@@ -377,20 +378,38 @@ static double loss(const float *noise, const float *eps)
     return sum / (double)latent();
 }
 
+/* Rows of one batch, formed by all threads as a host forms them. */
+typedef struct rows {
+    clid *w;
+    int first, n;
+} rows;
+
+static void form_row(void *data, size_t i)
+{
+    const rows *r = data;
+    form(r->w, r->first + ((int)i < r->n ? (int)i : r->n - 1), (int)i);
+}
+
+static void judge_row(void *data, size_t i)
+{
+    const rows *r = data;
+    r->w->losses[(size_t)r->first + i] = loss(r->w->noise + i * latent(), r->w->call.y + i * latent());
+}
+
 /* one batch: evaluations [first, first + n), padded by the last one */
 static void run_batch(clid *w, int first, int n, tt_unet_text *texts[][TEXTS], int first_sample)
 {
     double start = tt_test_seconds();
+    rows r = {w, first, n};
+    tt_parallel_for((size_t)w->call.batch, 0, form_row, &r);
     for (int i = 0; i < w->call.batch; i++) {
         int e = first + (i < n ? i : n - 1);
-        form(w, e, i);
         w->call.texts[i] = texts[e / EVALUATIONS - first_sample][e % TEXTS];
     }
     double formed = tt_test_seconds();
     must(evaluate(&w->call));
     double evaluated = tt_test_seconds();
-    for (int i = 0; i < n; i++)
-        w->losses[first + i] = loss(w->noise + (size_t)i * latent(), w->call.y + (size_t)i * latent());
+    tt_parallel_for((size_t)n, 0, judge_row, &r);
     w->form += formed - start;
     w->network += evaluated - formed;
     w->reduce += tt_test_seconds() - evaluated;
