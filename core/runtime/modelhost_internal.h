@@ -35,8 +35,8 @@ typedef struct thing {
 typedef struct evaluation {
     tt_digest identity;
     double loss;
-    thing *prediction; /* NULL: not kept */
-    thing *maps;       /* NULL: not asked for yet */
+    thing *prediction;     /* NULL: not kept */
+    thing *maps;           /* NULL: not asked for yet */
     bool computed, queued; /* queued: among those that the present call computes */
     struct evaluation *next;
 } evaluation;
