@@ -11,8 +11,9 @@
 
 static const struct {
     const char *backend, *isa;
-} subjects[SUBJECTS] = {{"cpu", "avx512_bf16"}, {"cpu", "avx512"}, {"cpu", "avx2"},
-                        {"cpu", "generic"},     {"cuda", NULL},    {"cuda (emulated)", NULL}};
+} subjects[SUBJECTS] = {{"cpu", "amx_bf16"},      {"cpu", "avx512_bf16"}, {"cpu", "avx512"},
+                        {"cpu", "avx2"},          {"cpu", "generic"},     {"cuda", NULL},
+                        {"cuda (emulated)", NULL}};
 
 static tt_registry *registry;
 static tt_error err;

@@ -6,8 +6,8 @@
 
 #include "telltale/backend.h"
 
-#define SUBJECTS         6
-#define SUBJECT_EMULATED 5 /* slow: for small shapes */
+#define SUBJECTS         7
+#define SUBJECT_EMULATED 6 /* slow: for small shapes */
 
 /* Device of subject i in [0, SUBJECTS), or NULL with a printed line: not built, not usable, or the processor
  * lacks the instructions. The environment's TELLTALE_TEST_BACKEND leaves its own subjects alone. oneDNN takes

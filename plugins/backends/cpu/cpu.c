@@ -23,8 +23,9 @@ static const char *unavailable(void)
 static const cpu_kernels *kernels_for(cpu_isa isa)
 {
 #if defined(__x86_64__)
+    /* where there are tiles, AVX-512's own bf16 products are slower than f32's */
     const cpu_kernels *all[] = {&cpu_kernels_generic, &cpu_kernels_avx2, &cpu_kernels_avx512,
-                                &cpu_kernels_avx512_bf16};
+                                &cpu_kernels_avx512_bf16, &cpu_kernels_avx512};
     return all[isa];
 #else
     (void)isa;
@@ -50,7 +51,7 @@ static tt_status open_cpu(const tt_device_options *options, void **self, tt_erro
     if (!c) return tt_fail(err, TT_ERR_MEMORY, "backend cpu: out of memory");
     c->threads = options->threads > 0 ? options->threads : tt_processors();
     c->isa = cpu_isa_detect();
-    c->native_bf16 = c->isa == CPU_AVX512_BF16;
+    c->native_bf16 = c->isa >= CPU_AVX512_BF16;
     c->k = kernels_for(c->isa);
     dnn_limit_isa(c->isa);
     c->blas = blas_open(c->isa);

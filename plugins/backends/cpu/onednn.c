@@ -150,7 +150,7 @@ static tt_status failed(dnnl_status_t status, const char *what, tt_error *err)
 void dnn_limit_isa(cpu_isa isa)
 {
     static const dnnl_cpu_isa_t limits[] = {dnnl_cpu_isa_sse41, dnnl_cpu_isa_avx2, dnnl_cpu_isa_avx512_core,
-                                            dnnl_cpu_isa_avx512_core_bf16};
+                                            dnnl_cpu_isa_avx512_core_bf16, dnnl_cpu_isa_avx512_core_amx};
     dnnl_set_max_cpu_isa(limits[isa]); /* fails once oneDNN was used: then the limit was set before */
 }
 
