@@ -40,5 +40,7 @@ int tt_cmd_plugin(int argc, char **argv);
 /* Prints "telltale: message" to stderr and gives the exit code that fits the status. */
 int tt_cli_error(const tt_error *err);
 int tt_cli_error_code(tt_status code); /* only the exit code */
+/* Arguments that make no sense: "telltale: COMMAND WHAT", then how it is meant; TT_EXIT_BAD_SPEC. */
+int tt_cli_usage(const char *help, const char *format, ...) TT_PRINTF(2, 3);
 
 #endif

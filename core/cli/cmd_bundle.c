@@ -10,7 +10,7 @@ static const char bundle_help[] = "usage: telltale bundle DIR --out FILE.ttb [--
                                   "Puts a run into one file for others to check: spec, features, scores, "
                                   "metrics and digests; no image, no weight.\n"
                                   "\n"
-                                  "  --no-captions   leave the captions out\n";
+                                  "  --no-captions   leave the captions out, and words' heat maps\n";
 
 static const char verify_help[] = "usage: telltale verify FILE.ttb [--plugin-dir DIR]\n"
                                   "\n"
@@ -23,8 +23,8 @@ static const char verify_help[] = "usage: telltale verify FILE.ttb [--plugin-dir
 int tt_cmd_bundle(int argc, char **argv)
 {
     const char *dir = NULL, *path = NULL;
-    bool captions = true, good = true;
-    for (int i = 1; i < argc && good; i++) {
+    bool captions = true;
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(bundle_help, stdout);
             return TT_EXIT_DONE;
@@ -34,14 +34,11 @@ int tt_cmd_bundle(int argc, char **argv)
         else if (strcmp(argv[i], "--no-captions") == 0)
             captions = false;
         else if (argv[i][0] == '-' || dir)
-            good = false;
+            return tt_cli_usage(bundle_help, "bundle does not understand '%s'", argv[i]);
         else
             dir = argv[i];
     }
-    if (!good || !dir || !path) {
-        fputs(bundle_help, stderr);
-        return TT_EXIT_BAD_SPEC;
-    }
+    if (!dir || !path) return tt_cli_usage(bundle_help, "bundle needs a run's folder and --out FILE.ttb");
     tt_error err = {0};
     return tt_bundle_write(dir, captions, path, &err) ? tt_cli_error(&err) : TT_EXIT_DONE;
 }
@@ -70,22 +67,17 @@ int tt_cmd_verify(int argc, char **argv)
 {
     const char *path = NULL;
     tt_plugin_dirs dirs = {0};
-    bool good = true;
-    for (int i = 1; i < argc && good; i++) {
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(verify_help, stdout);
             return TT_EXIT_DONE;
         }
         if (tt_plugin_dirs_option(&dirs, argc, argv, &i)) continue;
         if (argv[i][0] == '-' || path)
-            good = false;
-        else
-            path = argv[i];
+            return tt_cli_usage(verify_help, "verify does not understand '%s'", argv[i]);
+        path = argv[i];
     }
-    if (!good || !path) {
-        fputs(verify_help, stderr);
-        return TT_EXIT_BAD_SPEC;
-    }
+    if (!path) return tt_cli_usage(verify_help, "verify needs a bundle, FILE.ttb");
     tt_error err = {0};
     tt_registry *registry = NULL;
     size_t differ = 0;

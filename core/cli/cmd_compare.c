@@ -34,8 +34,8 @@ int tt_cmd_compare(int argc, char **argv)
 {
     const char *dirs[2];
     size_t n = 0;
-    bool json = false, good = true;
-    for (int i = 1; i < argc && good; i++) {
+    bool json = false;
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(help, stdout);
             return TT_EXIT_DONE;
@@ -43,14 +43,11 @@ int tt_cmd_compare(int argc, char **argv)
         if (strcmp(argv[i], "--json") == 0)
             json = true;
         else if (argv[i][0] == '-' || n == 2)
-            good = false;
+            return tt_cli_usage(help, "compare does not understand '%s'", argv[i]);
         else
             dirs[n++] = argv[i];
     }
-    if (!good || n < 2) {
-        fputs(help, stderr);
-        return TT_EXIT_BAD_SPEC;
-    }
+    if (n < 2) return tt_cli_usage(help, "compare needs the folders of two runs");
     tt_error err = {0};
     tt_buf out = {0};
     tt_status s = compare(dirs[0], dirs[1], json, &out, &err);

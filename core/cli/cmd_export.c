@@ -14,8 +14,7 @@ static const char help[] =
 int tt_cmd_export(int argc, char **argv)
 {
     const char *dir = NULL, *path = NULL;
-    bool good = true;
-    for (int i = 1; i < argc && good; i++) {
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(help, stdout);
             return TT_EXIT_DONE;
@@ -23,14 +22,12 @@ int tt_cmd_export(int argc, char **argv)
         if (strcmp(argv[i], "--out") == 0 && i + 1 < argc)
             path = argv[++i];
         else if (argv[i][0] == '-' || dir)
-            good = false;
+            return tt_cli_usage(help, "export does not understand '%s'", argv[i]);
         else
             dir = argv[i];
     }
-    if (!good || !dir || !path) {
-        fputs(help, stderr);
-        return TT_EXIT_BAD_SPEC;
-    }
+    if (!dir || !path)
+        return tt_cli_usage(help, "export needs a run's folder, and --out with FILE.npz or a folder for CSV");
     size_t n = strlen(path);
     tt_error err = {0};
     tt_report_run run;

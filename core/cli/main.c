@@ -4,6 +4,7 @@
 #include "runtime/plugin_check.h"
 #include "runtime/spawn.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,17 @@ int tt_cli_error(const tt_error *err)
 {
     fprintf(stderr, "telltale: %s\n", err->message);
     return tt_cli_error_code(err->code);
+}
+
+int tt_cli_usage(const char *help, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("telltale: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\n%s", help);
+    return TT_EXIT_BAD_SPEC;
 }
 
 int tt_cli_error_code(tt_status code)

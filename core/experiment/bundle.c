@@ -113,6 +113,7 @@ tt_status tt_bundle_write(const char *dir, bool captions, const char *path, tt_e
     if (!s) s = tt_results_read(source, &r, err);
     for (size_t i = 0; i < r.n_samples && !s && !captions; i++)
         r.samples[i].caption = NULL;
+    if (!captions) r.n_heat_maps = 0; /* their words are captions */
     if (!s) s = tt_results_write(&r, h5, err);
     if (!s) s = tt_map_open(h5, &map, err);
     if (!s) s = write_zip(path, &r, &map, err);

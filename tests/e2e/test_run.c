@@ -139,6 +139,25 @@ START_TEST(for_programs_progress_and_results_are_json)
 }
 END_TEST
 
+START_TEST(commands_on_runs_say_what_they_need)
+{
+    static const char *const lines[][2] = {
+        {"export", "telltale: export needs a run's folder, and --out"},
+        {"export x --csv", "telltale: export does not understand '--csv'\nusage: telltale export"},
+        {"compare x", "telltale: compare needs the folders of two runs"},
+        {"compare x y z", "telltale: compare does not understand 'z'"},
+        {"bundle x", "telltale: bundle needs a run's folder and --out FILE.ttb"},
+        {"bundle x --zip", "telltale: bundle does not understand '--zip'"},
+        {"verify", "telltale: verify needs a bundle, FILE.ttb"},
+        {"verify x y", "telltale: verify does not understand 'y'"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        ck_assert_int_eq(shell("'" PROGRAM "' %s", lines[i][0]), 2);
+        has(lines[i][1]);
+    }
+}
+END_TEST
+
 START_TEST(report_prints_a_run_again_and_says_what_is_missing)
 {
     char table[8192], json[32];
@@ -419,6 +438,7 @@ Suite *tt_test_suite(void)
     tcase_set_timeout(tc, 120 + 2 * kills());
     tcase_add_test(tc, a_run_prints_its_table_and_writes_the_same_bytes_in_one_process);
     tcase_add_test(tc, for_programs_progress_and_results_are_json);
+    tcase_add_test(tc, commands_on_runs_say_what_they_need);
     tcase_add_test(tc, report_prints_a_run_again_and_says_what_is_missing);
     tcase_add_test(tc, killed_again_and_again_it_resumes_and_the_results_are_the_same_bytes);
     tcase_add_test(tc, interrupted_it_says_how_to_go_on_and_the_same_command_does);

@@ -138,11 +138,22 @@ END_TEST
 
 START_TEST(captions_stay_out_when_asked)
 {
+    static const uint32_t mapped[] = {0}, first[] = {0, 1};
+    static const char *const words[] = {"caption"};
+    static const double one[] = {1};
+    static const uint8_t map[] = {1, 2, 3, 4};
+    tt_result_heat_maps maps = {"words", "word_importance", 2, 1, mapped, first, words, one, one, map};
+    results.heat_maps = &maps;
+    results.n_heat_maps = 1;
     tt_bundle b;
     write_bundle();
+    tt_ok(tt_bundle_open(file, &b, &err), &err);
+    ck_assert_uint_eq(b.results.n_heat_maps, 1);
+    tt_bundle_close(&b);
     tt_ok(tt_bundle_write(dir, false, file, &err), &err);
     tt_ok(tt_bundle_open(file, &b, &err), &err);
     ck_assert_ptr_null(b.results.samples[0].caption);
+    ck_assert_uint_eq(b.results.n_heat_maps, 0); /* the words of a map are those of its caption */
     ck_assert_mem_eq(&b.results.samples[0].digest, &samples[0].digest, 32);
     tt_bundle_close(&b);
 }
