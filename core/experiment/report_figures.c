@@ -12,8 +12,8 @@
 
 extern char **environ;
 
-/* more curves than that nobody can tell apart: then AUC by run alone */
-enum { MOST_CURVES = 16 };
+/* more curves than that have no colour of their own: then AUC by run alone */
+enum { MOST_CURVES = 8 };
 enum { BAND_POINTS = 32, BINS = 30 };
 
 typedef struct figure {
