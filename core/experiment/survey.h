@@ -49,8 +49,12 @@ TT_API void tt_survey_free(tt_survey *survey);
 TT_API bool tt_survey_text(const tt_survey *survey, tt_buf *out);
 /* What is left for each model, its weights, disk, and which TPRs the samples cannot carry. */
 TT_API bool tt_survey_costs(const tt_survey *survey, tt_buf *out);
-/* Bytes of all measured rows in the store. */
-double tt_survey_disk(const tt_survey *survey);
+/* Bytes on disk when all is done: images and manifests, which are there once a plan is; rows and scores in
+ * the store; results.h5. survey_disk.c */
+typedef struct tt_survey_disk {
+    uint64_t images, rows, scores, results;
+} tt_survey_disk;
+tt_survey_disk tt_survey_disk_of(const tt_survey *survey);
 /* Fills the processes. survey_memory.c */
 tt_status tt_survey_memory(tt_survey *survey, tt_error *err);
 bool tt_survey_memory_text(const tt_survey *survey, tt_buf *out);

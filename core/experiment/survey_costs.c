@@ -105,22 +105,22 @@ static void put_money(const tt_survey *v, tt_buf *out)
     tt_buf_printf(out, "\n");
 }
 
-double tt_survey_disk(const tt_survey *v)
+static void put_disk(const tt_survey *v, tt_buf *out)
 {
-    double bytes = 0;
-    for (size_t i = 0; i < v->prepared->n_steps; i++) {
-        const tt_measure_step *step = &v->prepared->steps[i];
-        if (step->same_as == i) bytes += 8.0 * (double)step->universe->n * step->plan->n_columns;
-    }
-    return bytes;
+    const double mib = 1048576;
+    tt_survey_disk d = tt_survey_disk_of(v);
+    tt_buf_printf(
+        out,
+        "disk: rows of all measurements %.1f MiB and scores %.1f MiB in the store, beside images and "
+        "manifests, %.1f MiB, which are there; results.h5 about %.1f MiB\n",
+        (double)d.rows / mib, (double)d.scores / mib, (double)d.images / mib, (double)d.results / mib);
 }
 
 bool tt_survey_costs(const tt_survey *v, tt_buf *out)
 {
     put_models(v, out);
     put_money(v, out);
-    tt_buf_printf(out, "rows of all measurements: %.1f MiB in the store, and again in results.h5\n",
-                  tt_survey_disk(v) / 1048576);
+    put_disk(v, out);
     tt_survey_memory_text(v, out);
     tt_quantities_tell(v->prepared, out);
     return !out->failed;

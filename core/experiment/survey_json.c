@@ -75,7 +75,12 @@ bool tt_survey_json(const tt_survey *v, tt_buf *out)
         number(out, "money", money);
         text(out, "currency", spec->currency);
     }
-    number(out, "disk_mib", tt_survey_disk(v) / 1048576);
+    tt_survey_disk disk = tt_survey_disk_of(v);
+    tt_buf_printf(out, "},\n  \"disk\": {\"unit\": \"MiB\"");
+    number(out, "images", (double)disk.images / 1048576);
+    number(out, "rows", (double)disk.rows / 1048576);
+    number(out, "scores", (double)disk.scores / 1048576);
+    number(out, "results", (double)disk.results / 1048576);
     tt_buf_printf(out, "},\n  \"memory\": [");
     for (size_t i = 0; i < v->n_processes; i++) {
         tt_buf_printf(out, "%s\n    ", i ? "," : "");

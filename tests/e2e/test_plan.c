@@ -98,7 +98,7 @@ START_TEST(a_plan_of_nothing_run_yet_counts_all_of_it)
     /* 40, 24 and 40 images with one query for loss and 15 for clid */
     has("10 steps, 0 stored, 10 to do: at most 1664 predictions, time unknown");
     has("  on target       2 steps, at most ");
-    has("rows of all measurements: ");
+    has("disk: rows of all measurements ");
     has("TPR@0.1%FPR will not be resolvable with ");
 }
 END_TEST

@@ -1,4 +1,4 @@
-/* What `telltale plan` says of memory, beside what a run was seen to hold. */
+/* What `telltale plan` says of memory and disk, beside what a run was seen to hold. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "formats/json.h"
@@ -95,6 +95,38 @@ START_TEST(the_estimate_bounds_what_a_run_of_the_embedded_world_holds)
 }
 END_TEST
 
+static double disk_used(const char *what)
+{
+    char line[1024];
+    double kib = 0;
+    snprintf(line, sizeof line, "du -sck '%s'/run/%s | tail -1", tt_test_dir(), what);
+    FILE *pipe = popen(line, "r");
+    ck_assert_ptr_nonnull(pipe);
+    ck_assert_int_eq(fscanf(pipe, "%lf", &kib), 1);
+    pclose(pipe);
+    return kib / 1024;
+}
+
+static void near(const char *what, double estimate, double used)
+{
+    printf("%s: %.3f MiB planned, %.3f used\n", what, estimate, used);
+    ck_assert_double_ge(estimate, used / 2);
+    ck_assert_double_le(estimate, used * 2);
+}
+
+START_TEST(disk_is_planned_as_a_run_takes_it)
+{
+    const char *spec = write_spec();
+    ck_assert_int_eq(shell("plan", spec, "--json"), 0);
+    const tt_node *disk = tt_node_get(read_json("out.txt"), "disk");
+    ck_assert_int_eq(shell("run", spec, ""), 0);
+    near("images", real_of(disk, "images"), disk_used("store/data-*"));
+    near("rows", real_of(disk, "rows"), disk_used("store/measure-*"));
+    near("scores", real_of(disk, "scores"), disk_used("store/score-*"));
+    near("results", real_of(disk, "results"), disk_used("results.h5"));
+}
+END_TEST
+
 START_TEST(a_limit_that_the_estimate_exceeds_is_told)
 {
     const char *spec = write_spec();
@@ -120,6 +152,7 @@ Suite *tt_test_suite(void)
     tcase_set_timeout(tc, 300);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, the_estimate_bounds_what_a_run_of_the_embedded_world_holds);
+    tcase_add_test(tc, disk_is_planned_as_a_run_takes_it);
     tcase_add_test(tc, a_limit_that_the_estimate_exceeds_is_told);
     suite_add_tcase(suite, tc);
     return suite;
