@@ -98,8 +98,9 @@ static void sd15_close(void *target)
  * fills the device; elsewhere it is a function of the model and the kind of device, which keys name. */
 static uint32_t default_batch(const sd15_target *t)
 {
-    const tt_backend *backend = tt_device_backend(t->device);
-    int64_t fill = backend->fill ? backend->fill(tt_device_self(t->device)) : 0;
+    /* no device: what memory a processor will need is being asked */
+    const tt_backend *backend = t->device ? tt_device_backend(t->device) : NULL;
+    int64_t fill = backend && backend->fill ? backend->fill(tt_device_self(t->device)) : 0;
     uint64_t limit = fill > 0 ? (uint64_t)fill : (uint64_t)1 << 23;
     int widest = tt_checkpoint_unet_config(t->checkpoint)->block_out_channels[0];
     uint64_t sample = (uint64_t)t->latent_height * t->latent_width * (uint64_t)widest;
