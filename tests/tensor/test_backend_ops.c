@@ -325,6 +325,9 @@ static const test_case cases[] = {
     {TT_OP_ATTENTION, {1, 33, 15}, {29, 3}, NONE, 0, 0},
     {TT_OP_ATTENTION, {1, 5, 14}, {1, 2}, NONE, 0, 0},
     {TT_OP_ATTENTION, {1, 20, 48}, {97, 1}, NONE, -1, 0}, /* a negative scale */
+    {TT_OP_ATTENTION, {1, 97, 80}, {1031, 2}, NONE, 0, 0},
+    {TT_OP_ATTENTION, {1, 40, 46}, {193, 2}, STRIDED, 0, 0}, /* an odd head */
+    {TT_OP_ATTENTION, {1, 161, 330}, {161, 2}, CAUSAL, 0, 0},
     {TT_OP_ATTENTION, {2, 64, 80}, {77, 2}, MAPS, 0, 0},
     {TT_OP_ATTENTION, {1, 30, 40}, {30, 2}, MAPS | CAUSAL, 0, 0},
     {TT_OP_ATTENTION, {1, 30, 40}, {31, 2}, MAPS | STRIDED, 0, 0},

@@ -12,7 +12,7 @@ typedef struct image {
     const tt_op *op;
     int64_t b, heads, d, queries, keys;
     bool bf16;
-    int pair;                      /* 2: keys and values as pairs of bf16, 1: as f32 */
+    cpu_packing packing;
     size_t key_bytes, value_bytes; /* of a head */
     char *packed_keys, *packed_values;
     float *work;
@@ -88,6 +88,31 @@ static void pack_pairs(const image *m, int64_t head, int64_t first, int64_t n)
     }
 }
 
+/* keys [tile of 16][tile of 32 of d][16][32] and values, transposed, [tile of 32][tile of 16 of d][16][32],
+ * zeros behind the last */
+static void pack_tiles(const image *m, int64_t head, int64_t first, int64_t n)
+{
+    uint16_t *keys = (uint16_t *)(void *)(m->packed_keys + (size_t)head * m->key_bytes);
+    uint32_t *values = (uint32_t *)(void *)(m->packed_values + (size_t)head * m->value_bytes);
+    int64_t d = m->d, wide = round_up(d, 32), tall = round_up(d, 16), end = round_up(first + n, 32);
+    for (int64_t i = first; i < end; i++) {
+        const char *row = i < first + n ? row_of(m->op->in[1], m, head, i) : NULL;
+        uint16_t *to = keys + i / 16 * 16 * wide + i % 16 * 32;
+        for (int64_t c = 0; c < wide; c += 32, to += 16 * 32) {
+            size_t part = !row ? 0 : (size_t)(d - c < 32 ? d - c : 32) * sizeof *to;
+            if (part) memcpy(to, row + (size_t)c * sizeof *to, part);
+            memset((char *)to + part, 0, 32 * sizeof *to - part);
+        }
+    }
+    for (int64_t i = first; i < end; i += 2) {
+        const uint16_t *even = i < first + n ? (const void *)row_of(m->op->in[2], m, head, i) : NULL;
+        const uint16_t *odd = i + 1 < first + n ? (const void *)row_of(m->op->in[2], m, head, i + 1) : NULL;
+        uint32_t *to = values + i / 32 * 16 * tall + i % 32 / 2;
+        for (int64_t c = 0; c < tall; c++)
+            to[c * 16] = even && c < d ? pair_of(even[c], odd ? odd[c] : 0) : 0;
+    }
+}
+
 #define PACK_KEYS (4 * CPU_KEYS) /* keys that a thread packs at a time */
 
 static void pack_part(void *argument, int thread, int64_t item)
@@ -97,7 +122,9 @@ static void pack_part(void *argument, int thread, int64_t item)
     int64_t parts = (m->keys + PACK_KEYS - 1) / PACK_KEYS, head = item / parts;
     int64_t first = item % parts * PACK_KEYS, n = m->keys - first;
     if (n > PACK_KEYS) n = PACK_KEYS;
-    if (m->pair == 2)
+    if (m->packing == CPU_TILES)
+        pack_tiles(m, head, first, n);
+    else if (m->packing == CPU_PAIRS)
         pack_pairs(m, head, first, n);
     else
         pack_f32(m, head, first, n);
@@ -131,9 +158,13 @@ static size_t cache_lines(size_t bytes)
 
 static tt_status attend_fused(cpu *c, image *m, tt_error *err)
 {
-    m->pair = m->bf16 ? c->k->attention_pair : 1;
+    m->packing = m->bf16 ? c->k->packing : CPU_FLOATS;
     int64_t padded = round_up(m->keys, CPU_KEY_PANEL * 2);
-    if (m->pair == 2) {
+    if (m->packing == CPU_TILES) {
+        padded = round_up(m->keys, 32);
+        m->key_bytes = (size_t)(padded * round_up(m->d, 32)) * sizeof(uint16_t);
+        m->value_bytes = (size_t)(padded * round_up(m->d, 16)) * sizeof(uint16_t);
+    } else if (m->packing == CPU_PAIRS) {
         m->key_bytes = cache_lines((size_t)(padded * ((m->d + 1) / 2)) * sizeof(uint32_t));
         m->value_bytes = cache_lines((size_t)(padded / 2 * m->d) * sizeof(uint32_t));
     } else {

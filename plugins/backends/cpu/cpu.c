@@ -23,9 +23,14 @@ static const char *unavailable(void)
 static const cpu_kernels *kernels_for(cpu_isa isa)
 {
 #if defined(__x86_64__)
+#ifdef TT_CPU_TILES
+    const cpu_kernels *tiles = &cpu_kernels_amx_bf16;
+#else
     /* where there are tiles, AVX-512's own bf16 products are slower than f32's */
+    const cpu_kernels *tiles = &cpu_kernels_avx512;
+#endif
     const cpu_kernels *all[] = {&cpu_kernels_generic, &cpu_kernels_avx2, &cpu_kernels_avx512,
-                                &cpu_kernels_avx512_bf16, &cpu_kernels_avx512};
+                                &cpu_kernels_avx512_bf16, tiles};
     return all[isa];
 #else
     (void)isa;
@@ -60,9 +65,10 @@ static tt_status open_cpu(const tt_device_options *options, void **self, tt_erro
         close_cpu(c);
         return status;
     }
+    const char *bf16 = c->k->packing == CPU_TILES ? "tiles" : c->native_bf16 ? "native" : "through f32";
     snprintf(c->description, sizeof c->description, "cpu 1 (%s, bf16 %s, %s, %s, %d thread%s)",
-             cpu_isa_name(c->isa), c->native_bf16 ? "native" : "through f32", dnn_version(), blas_version(),
-             c->threads, c->threads == 1 ? "" : "s");
+             cpu_isa_name(c->isa), bf16, dnn_version(), blas_version(), c->threads,
+             c->threads == 1 ? "" : "s");
     *self = c;
     return TT_OK;
 }

@@ -14,6 +14,13 @@
 #define CPU_KEYS      96 /* keys taken between two corrections of the softmax; a multiple of the panel, even */
 #define CPU_CHANNELS  64 /* channels of one sweep of group norm's statistics */
 
+/* How attention wants the keys and values of bf16 tensors; those of f32 tensors are CPU_FLOATS.
+ * floats: keys [panel][d][CPU_KEY_PANEL], values [keys][d].
+ * pairs of bf16 that one instruction multiplies: keys [panel][d/2][CPU_KEY_PANEL][2], values [keys/2][d][2],
+ * an odd d or key padded by zeros. tiles of bf16, 16 rows of 32: keys [keys/16][d/32][16][32], values
+ * [keys/32][d/16][16 of d][32 keys], padded by zeros to 32 keys and whole tiles. */
+typedef enum cpu_packing { CPU_FLOATS = 0, CPU_PAIRS, CPU_TILES } cpu_packing;
+
 /* One block of queries of one head. Keys are packed in panels of CPU_KEY_PANEL, zeros behind the last; see
  * cpu_kernels. All strides are in elements. */
 typedef struct cpu_attention {
@@ -54,11 +61,8 @@ typedef struct cpu_kernels {
     void (*normalise)(bool bf16, bool silu, int64_t pixels, int64_t n, const void *x, const float *mean,
                       const float *scale, const float *beta, void *y);
 
-    /* Flash attention (Dao et al. 2022): never holds more than CPU_KEYS scores of a query.
-     * pair 1: packed keys are f32 [panel][d][CPU_KEY_PANEL], values f32 [keys][d].
-     * pair 2: bf16 in pairs that one instruction multiplies: keys [panel][d/2][CPU_KEY_PANEL][2], values
-     * [keys/2][d][2], an odd d or key padded by zeros. */
-    int attention_pair;
+    /* Flash attention (Dao et al. 2022): never holds more than CPU_KEYS scores of a query. */
+    cpu_packing packing;
     size_t (*attention_work)(int64_t d);
     void (*attention)(const cpu_attention *a);
 } cpu_kernels;
@@ -66,6 +70,9 @@ typedef struct cpu_kernels {
 extern const cpu_kernels cpu_kernels_generic;
 #if defined(__x86_64__)
 extern const cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512, cpu_kernels_avx512_bf16;
+#ifdef TT_CPU_TILES
+extern const cpu_kernels cpu_kernels_amx_bf16;
+#endif
 #endif
 
 #endif

@@ -7,6 +7,7 @@
 const cpu_kernels cpu_kernels_avx2 = {
     .name = "avx2",
 #include "kernels_table.h"
+    .attention_work = attention_work,
     .attention = attention,
-    .attention_pair = 1,
+    .packing = CPU_FLOATS,
 };

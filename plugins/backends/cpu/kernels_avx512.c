@@ -7,6 +7,7 @@
 const cpu_kernels cpu_kernels_avx512 = {
     .name = "avx512",
 #include "kernels_table.h"
+    .attention_work = attention_work,
     .attention = attention,
-    .attention_pair = 1,
+    .packing = CPU_FLOATS,
 };

@@ -175,6 +175,7 @@ static void attention_bf16(const cpu_attention *a)
 const cpu_kernels cpu_kernels_avx512_bf16 = {
     .name = "avx512_bf16",
 #include "kernels_table.h"
+    .attention_work = attention_work,
     .attention = attention_bf16,
-    .attention_pair = 2,
+    .packing = CPU_PAIRS,
 };

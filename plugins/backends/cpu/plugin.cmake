@@ -17,8 +17,21 @@ else()
     set_source_files_properties(${dir}/kernels_avx2.c PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
     set_source_files_properties(${dir}/kernels_avx512.c PROPERTIES COMPILE_OPTIONS "${cpu_avx512}")
     set_source_files_properties(${dir}/kernels_avx512_bf16.c PROPERTIES COMPILE_OPTIONS "${cpu_avx512};-mavx512bf16")
+    # older compilers and assemblers do not know tiles
+    include(CheckCSourceCompiles)
+    set(CMAKE_REQUIRED_FLAGS "-mamx-tile -mamx-bf16")
+    check_c_source_compiles("#include <immintrin.h>
+      int main(void) { _tile_zero(0); _tile_dpbf16ps(0, 1, 2); _tile_release(); return 0; }" TT_HAVE_TILES)
+    unset(CMAKE_REQUIRED_FLAGS)
   else()
     set_source_files_properties(${dir}/kernels_avx2.c ${dir}/kernels_avx512.c ${dir}/kernels_avx512_bf16.c
                                 PROPERTIES HEADER_FILE_ONLY ON)
+  endif()
+  if(TT_HAVE_TILES)
+    target_compile_definitions(${plugin} PRIVATE TT_CPU_TILES=1)
+    set_source_files_properties(${dir}/kernels_amx_bf16.c PROPERTIES
+                                COMPILE_OPTIONS "${cpu_avx512};-mamx-tile;-mamx-bf16")
+  else()
+    set_source_files_properties(${dir}/kernels_amx_bf16.c PROPERTIES HEADER_FILE_ONLY ON)
   endif()
 endif()
