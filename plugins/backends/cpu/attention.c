@@ -1,5 +1,5 @@
-/* Attention: packs the keys and values of one image, then shares out blocks of queries. The maps, where they
- * are asked for, are written whole and applied by matrix products. */
+/* Attention: packs the keys and values of some images, then shares out blocks of queries. The maps, where
+ * they are asked for, are written whole and applied by matrix products. */
 #include "cpu.h"
 
 #include <math.h>
@@ -114,41 +114,55 @@ static void pack_tiles(const image *m, int64_t head, int64_t first, int64_t n)
 }
 
 #define PACK_KEYS (4 * CPU_KEYS) /* keys that a thread packs at a time */
+#define GROUP_BYTES                                                                                          \
+    (32 * 1024 * 1024) /* of packed keys and values: fewer meetings of the threads with more */
+
+/* Image i behind the first of a group. */
+static image image_of(const image *group, int64_t i)
+{
+    image m = *group;
+    m.b += i;
+    m.packed_keys += (size_t)(i * m.heads) * m.key_bytes;
+    m.packed_values += (size_t)(i * m.heads) * m.value_bytes;
+    return m;
+}
 
 static void pack_part(void *argument, int thread, int64_t item)
 {
     (void)thread;
-    const image *m = argument;
-    int64_t parts = (m->keys + PACK_KEYS - 1) / PACK_KEYS, head = item / parts;
-    int64_t first = item % parts * PACK_KEYS, n = m->keys - first;
+    const image *group = argument;
+    int64_t parts = (group->keys + PACK_KEYS - 1) / PACK_KEYS, head = item / parts % group->heads;
+    int64_t first = item % parts * PACK_KEYS, n = group->keys - first;
+    image m = image_of(group, item / parts / group->heads);
     if (n > PACK_KEYS) n = PACK_KEYS;
-    if (m->packing == CPU_TILES)
-        pack_tiles(m, head, first, n);
-    else if (m->packing == CPU_PAIRS)
-        pack_pairs(m, head, first, n);
+    if (m.packing == CPU_TILES)
+        pack_tiles(&m, head, first, n);
+    else if (m.packing == CPU_PAIRS)
+        pack_pairs(&m, head, first, n);
     else
-        pack_f32(m, head, first, n);
+        pack_f32(&m, head, first, n);
 }
 
 static void attend_part(void *argument, int thread, int64_t item)
 {
-    const image *m = argument;
-    const tt_tensor *q = m->op->in[0];
-    tt_tensor *y = m->op->out[0];
-    size_t size = m->bf16 ? sizeof(uint16_t) : sizeof(float);
-    int64_t blocks = (m->queries + CPU_QUERIES - 1) / CPU_QUERIES, head = item / blocks;
+    const image *group = argument;
+    int64_t blocks = (group->queries + CPU_QUERIES - 1) / CPU_QUERIES, head = item / blocks % group->heads;
+    const image m = image_of(group, item / blocks / group->heads);
+    const tt_tensor *q = m.op->in[0];
+    tt_tensor *y = m.op->out[0];
+    size_t size = m.bf16 ? sizeof(uint16_t) : sizeof(float);
     int64_t first = item % blocks * CPU_QUERIES;
-    cpu_attention a = {.d = m->d, .keys = m->keys, .bf16 = m->bf16, .q_stride = q->row_stride};
-    a.q = row_of(q, m, head, first);
-    a.queries = m->queries - first < CPU_QUERIES ? m->queries - first : CPU_QUERIES;
-    a.k = m->packed_keys + (size_t)head * m->key_bytes;
-    a.v = m->packed_values + (size_t)head * m->value_bytes;
-    a.scale = (float)(m->op->attr.attention.scale * LOG2E);
-    a.causal_from = m->op->attr.attention.causal ? first : -1;
-    a.y_stride = m->heads * m->d;
-    a.y = (char *)y->data + (size_t)((m->b * m->queries + first) * a.y_stride + head * m->d) * size;
-    a.work = m->work + (size_t)thread * m->work_floats;
-    m->k->attention(&a);
+    cpu_attention a = {.d = m.d, .keys = m.keys, .bf16 = m.bf16, .q_stride = q->row_stride};
+    a.q = row_of(q, &m, head, first);
+    a.queries = m.queries - first < CPU_QUERIES ? m.queries - first : CPU_QUERIES;
+    a.k = m.packed_keys + (size_t)head * m.key_bytes;
+    a.v = m.packed_values + (size_t)head * m.value_bytes;
+    a.scale = (float)(m.op->attr.attention.scale * LOG2E);
+    a.causal_from = m.op->attr.attention.causal ? first : -1;
+    a.y_stride = m.heads * m.d;
+    a.y = (char *)y->data + (size_t)((m.b * m.queries + first) * a.y_stride + head * m.d) * size;
+    a.work = m.work + (size_t)thread * m.work_floats;
+    m.k->attention(&a);
 }
 
 static size_t cache_lines(size_t bytes)
@@ -171,14 +185,20 @@ static tt_status attend_fused(cpu *c, image *m, tt_error *err)
         m->key_bytes = m->value_bytes = cache_lines((size_t)(padded * m->d) * sizeof(float));
     }
     m->work_floats = (c->k->attention_work(m->d) + 15) / 16 * 16;
-    size_t heads = (size_t)m->heads, threads = (size_t)c->threads;
-    m->packed_keys = cpu_scratch(c, heads * (m->key_bytes + m->value_bytes) + threads * m->work_floats * 4);
+    int64_t images = m->op->out[0]->shape[0], group = images;
+    size_t one = (size_t)m->heads * (m->key_bytes + m->value_bytes), threads = (size_t)c->threads;
+    if (one * (size_t)group > GROUP_BYTES) group = one < GROUP_BYTES ? (int64_t)(GROUP_BYTES / one) : 1;
+    size_t heads = (size_t)(group * m->heads);
+    m->packed_keys = cpu_scratch(c, (size_t)group * one + threads * m->work_floats * 4);
     if (!m->packed_keys) return cpu_no_memory(m->op, err);
     m->packed_values = m->packed_keys + heads * m->key_bytes;
     m->work = (float *)(void *)(m->packed_values + heads * m->value_bytes);
-    for (m->b = 0; m->b < m->op->out[0]->shape[0]; m->b++) {
-        cpu_parallel(c->threads, m->heads * ((m->keys + PACK_KEYS - 1) / PACK_KEYS), pack_part, m);
-        cpu_parallel(c->threads, m->heads * ((m->queries + CPU_QUERIES - 1) / CPU_QUERIES), attend_part, m);
+    int64_t packs = (m->keys + PACK_KEYS - 1) / PACK_KEYS;
+    int64_t blocks = (m->queries + CPU_QUERIES - 1) / CPU_QUERIES;
+    for (m->b = 0; m->b < images; m->b += group) {
+        int64_t n = (images - m->b < group ? images - m->b : group) * m->heads;
+        cpu_parallel(c->threads, n * packs, pack_part, m);
+        cpu_parallel(c->threads, n * blocks, attend_part, m);
     }
     return TT_OK;
 }

@@ -10,10 +10,11 @@
 
 #include "attention_body.h"
 
-#define COLUMNS 32 /* queries that are taken together: two tiles */
+#define COLUMNS   32  /* queries that are taken together: two tiles */
+#define TILE_KEYS 128 /* as CPU_KEYS, a multiple of 32 */
 
 typedef struct tile_work {
-    float *scores; /* [CPU_KEYS][CPU_QUERIES]; then weights, pairs of bf16, [CPU_KEYS/2][CPU_QUERIES] */
+    float *scores; /* [TILE_KEYS][COLUMNS]; then weights, pairs of bf16, [TILE_KEYS/2][COLUMNS] */
     uint32_t *q;   /* pairs of bf16 [d/2][CPU_QUERIES], d padded to 32 */
     float *out;    /* [d][CPU_QUERIES], d padded to 32 */
     float *row;    /* [2][CPU_QUERIES]: greatest score so far, sum of weights */
@@ -26,7 +27,7 @@ static int64_t padded(int64_t d)
 
 static size_t tile_work_floats(int64_t d)
 {
-    size_t tiles = (size_t)(CPU_KEYS + padded(d) + padded(d) / 2 + 2) * CPU_QUERIES,
+    size_t tiles = TILE_KEYS * COLUMNS + (size_t)(padded(d) + padded(d) / 2 + 2) * CPU_QUERIES,
            floats = attention_work(d);
     return tiles > floats ? tiles : floats;
 }
@@ -34,7 +35,7 @@ static size_t tile_work_floats(int64_t d)
 static tile_work tile_work_of(const cpu_attention *a)
 {
     tile_work w = {.scores = a->work};
-    w.q = (uint32_t *)(w.scores + CPU_KEYS * CPU_QUERIES);
+    w.q = (uint32_t *)(w.scores + TILE_KEYS * COLUMNS);
     w.out = (float *)w.q + padded(a->d) / 2 * CPU_QUERIES;
     w.row = w.out + padded(a->d) * CPU_QUERIES;
     memset(w.out, 0, (size_t)(padded(a->d) + 2) * CPU_QUERIES * sizeof *w.out);
@@ -144,6 +145,7 @@ static void store_tiles(const cpu_attention *a, const float *out, const float *t
 
 #define TILE_ELEMENTS (16 * 32)
 #define ROW_BYTES     (CPU_QUERIES * sizeof(float))
+#define SCORE_BYTES   (COLUMNS * sizeof(float))
 
 /* Scores of n keys, padded to 32, with COLUMNS queries. */
 static void score_tiles(int64_t steps, int64_t n, const uint16_t *k, const uint32_t *q, float *scores)
@@ -164,11 +166,19 @@ static void score_tiles(int64_t steps, int64_t n, const uint16_t *k, const uint3
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
-        _tile_stored(0, scores + i * CPU_QUERIES, ROW_BYTES);
-        _tile_stored(1, scores + i * CPU_QUERIES + 16, ROW_BYTES);
-        _tile_stored(2, scores + (i + 16) * CPU_QUERIES, ROW_BYTES);
-        _tile_stored(3, scores + (i + 16) * CPU_QUERIES + 16, ROW_BYTES);
+        _tile_stored(0, scores + i * COLUMNS, SCORE_BYTES);
+        _tile_stored(1, scores + i * COLUMNS + 16, SCORE_BYTES);
+        _tile_stored(2, scores + (i + 16) * COLUMNS, SCORE_BYTES);
+        _tile_stored(3, scores + (i + 16) * COLUMNS + 16, SCORE_BYTES);
     }
+}
+
+/* The causal mask: the first query is `ahead` of the first key. */
+static void mask_columns(int64_t ahead, int64_t n, float *scores)
+{
+    for (int64_t i = ahead < 0 ? 0 : ahead + 1; i < n; i++)
+        for (int64_t j = 0; j < COLUMNS && j < i - ahead; j++)
+            scores[i * COLUMNS + j] = MASKED;
 }
 
 /* 2^x to 2.7e-6, for x not much above 0: it is rounded to bf16 (2e-3) at once. The polynomial is of what x
@@ -194,8 +204,9 @@ static inline __m512i pair_of_weights(vf low, vf high)
     return _mm512_mask_blend_epi16(0xaaaaaaaa, l, h);
 }
 
-/* As weigh: scores of n keys become weights, pairs of keys, zeros up to 32. Returns for which of the two
- * tiles older sums must be multiplied by `factor`. */
+/* As weigh: scores of n keys become weights, pairs of keys, zeros up to 32. Relative to the very greatest
+ * score the greatest weight, 1, needs no rounding. Returns for which of the two tiles older sums must be
+ * multiplied by `factor`. */
 static int weigh_tiles(int64_t n, float scale_of, float *scores, float *most, float *total, vf factor[2])
 {
     vf m[2], other[2], t[2], f = v_set(scale_of);
@@ -205,11 +216,11 @@ static int weigh_tiles(int64_t n, float scale_of, float *scores, float *most, fl
         m[v] = other[v] = v_set(2 * MASKED);
     for (; i + 2 <= n; i += 2)
         for (int v = 0; v < 2; v++) {
-            m[v] = v_max(m[v], v_load(scores + i * CPU_QUERIES + v * VW));
-            other[v] = v_max(other[v], v_load(scores + (i + 1) * CPU_QUERIES + v * VW));
+            m[v] = v_max(m[v], v_load(scores + i * COLUMNS + v * VW));
+            other[v] = v_max(other[v], v_load(scores + (i + 1) * COLUMNS + v * VW));
         }
     for (int v = 0; v < 2; v++) {
-        if (i < n) m[v] = v_max(m[v], v_load(scores + i * CPU_QUERIES + v * VW));
+        if (i < n) m[v] = v_max(m[v], v_load(scores + i * COLUMNS + v * VW));
         vf old = v_load(most + v * VW);
         m[v] = v_max(old, v_mul(f, v_max(m[v], other[v])));
         if (_mm512_cmp_ps_mask(old, m[v], _CMP_NEQ_UQ)) changed |= 1 << v;
@@ -219,15 +230,15 @@ static int weigh_tiles(int64_t n, float scale_of, float *scores, float *most, fl
     }
     for (i = 0; i < n; i += 2)
         for (int v = 0; v < 2; v++) {
-            float *at = scores + i * CPU_QUERIES + v * VW;
+            float *at = scores + i * COLUMNS + v * VW;
             vf a = v_exp2_weight(v_fms(f, v_load(at), m[v])), b = v_set(0);
-            if (i + 1 < n) b = v_exp2_weight(v_fms(f, v_load(at + CPU_QUERIES), m[v]));
+            if (i + 1 < n) b = v_exp2_weight(v_fms(f, v_load(at + COLUMNS), m[v]));
             t[v] = v_add(t[v], v_add(a, b));
-            _mm512_storeu_si512(scores + i / 2 * CPU_QUERIES + v * VW, pair_of_weights(a, b));
+            _mm512_storeu_si512(scores + i / 2 * COLUMNS + v * VW, pair_of_weights(a, b));
         }
     for (i = (n + 1) / 2; i < padded(n) / 2; i++)
         for (int v = 0; v < 2; v++)
-            v_store(scores + i * CPU_QUERIES + v * VW, v_set(0));
+            v_store(scores + i * COLUMNS + v * VW, v_set(0));
     for (int v = 0; v < 2; v++)
         v_store(total + v * VW, v_fma(factor[v], v_load(total + v * VW), t[v]));
     return changed;
@@ -252,10 +263,10 @@ static void gather_tiles(int64_t steps, int64_t tiles, const uint16_t *values, c
         _tile_loadd(3, lower + 16, ROW_BYTES);
         for (int64_t i = 0; i < steps; i++) {
             const uint16_t *v = values + (i * tiles + t) * TILE_ELEMENTS;
-            _tile_loadd(6, weights + i * 16 * CPU_QUERIES, ROW_BYTES);
+            _tile_loadd(6, weights + i * 16 * COLUMNS, SCORE_BYTES);
             _tile_loadd(4, v, 64);
             _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, weights + i * 16 * CPU_QUERIES + 16, ROW_BYTES);
+            _tile_loadd(7, weights + i * 16 * COLUMNS + 16, SCORE_BYTES);
             _tile_dpbf16ps(1, 4, 7);
             _tile_loadd(5, v + TILE_ELEMENTS, 64);
             _tile_dpbf16ps(2, 5, 6);
@@ -271,8 +282,8 @@ static void gather_tiles(int64_t steps, int64_t tiles, const uint16_t *values, c
     _tile_loadd(0, last, ROW_BYTES);
     _tile_loadd(1, last + 16, ROW_BYTES);
     for (int64_t i = 0; i < steps; i++) {
-        _tile_loadd(6, weights + i * 16 * CPU_QUERIES, ROW_BYTES);
-        _tile_loadd(7, weights + i * 16 * CPU_QUERIES + 16, ROW_BYTES);
+        _tile_loadd(6, weights + i * 16 * COLUMNS, SCORE_BYTES);
+        _tile_loadd(7, weights + i * 16 * COLUMNS + 16, SCORE_BYTES);
         _tile_loadd(4, values + (i * tiles + t) * TILE_ELEMENTS, 64);
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
@@ -284,12 +295,12 @@ static void gather_tiles(int64_t steps, int64_t tiles, const uint16_t *values, c
 /* One block of keys for the COLUMNS queries that begin at j. */
 static void attend_columns(const cpu_attention *a, int64_t key, int64_t n, int64_t j, const tile_work *w)
 {
-    float *scores = w->scores + j, *out = w->out + j, *row = w->row + j;
+    float *scores = w->scores, *out = w->out + j, *row = w->row + j;
     int64_t tiles = (a->d + 15) / 16;
     vf factor[2];
     finish_stores();
     score_tiles(padded(a->d) / 32, n, (const uint16_t *)a->k + key * padded(a->d), w->q + j, scores);
-    if (a->causal_from >= 0) mask_scores(a->causal_from + j, COLUMNS, key, n, scores);
+    if (a->causal_from >= 0) mask_columns(a->causal_from + j - key, n, scores);
     int changed = weigh_tiles(n, fabsf(a->scale), scores, row, row + CPU_QUERIES, factor);
     for (int v = 0; v < 2; v++)
         if (changed & 1 << v) correct(a->d, factor[v], out + v * VW);
@@ -308,8 +319,8 @@ static void attention_tiles(const cpu_attention *a)
     int64_t keys = a->keys;
     if (a->causal_from >= 0 && a->causal_from + a->queries < keys) keys = a->causal_from + a->queries;
     configure_tiles();
-    for (int64_t key = 0; key < keys; key += CPU_KEYS) {
-        int64_t n = keys - key < CPU_KEYS ? keys - key : CPU_KEYS;
+    for (int64_t key = 0; key < keys; key += TILE_KEYS) {
+        int64_t n = keys - key < TILE_KEYS ? keys - key : TILE_KEYS;
         for (int64_t j = 0; j < a->queries; j += COLUMNS)
             attend_columns(a, key, n, j, &w);
     }
