@@ -61,7 +61,7 @@ typedef struct cpu_kernels {
     void (*normalise)(bool bf16, bool silu, int64_t pixels, int64_t n, const void *x, const float *mean,
                       const float *scale, const float *beta, void *y);
 
-    /* Flash attention (Dao et al. 2022): never holds more than CPU_KEYS scores of a query. */
+    /* Flash attention (Dao et al. 2022): holds the scores of some hundred keys at most. */
     cpu_packing packing;
     size_t (*attention_work)(int64_t d);
     void (*attention)(const cpu_attention *a);

@@ -11,7 +11,7 @@
 #include "attention_body.h"
 
 #define COLUMNS   32  /* queries that are taken together: two tiles */
-#define TILE_KEYS 128 /* as CPU_KEYS, a multiple of 32 */
+#define TILE_KEYS 128 /* in place of CPU_KEYS; a multiple of 32 */
 
 typedef struct tile_work {
     float *scores; /* [TILE_KEYS][COLUMNS]; then weights, pairs of bf16, [TILE_KEYS/2][COLUMNS] */
