@@ -49,7 +49,7 @@ else()
     set(object ${CMAKE_CURRENT_BINARY_DIR}/cuda/${name}.o)
     add_custom_command(OUTPUT ${object} DEPENDS ${kernel} DEPFILE ${object}.d
       COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_CURRENT_BINARY_DIR}/cuda
-      COMMAND ${TT_CCACHE} ${CUDAToolkit_NVCC_EXECUTABLE} -std=c++17 -O3 ${cuda_gencode} ${cuda_warnings}
+      COMMAND ${CMAKE_C_COMPILER_LAUNCHER} ${CUDAToolkit_NVCC_EXECUTABLE} -std=c++17 -O3 ${cuda_gencode} ${cuda_warnings}
               -Xcompiler -fPIC,-fvisibility=hidden -I${PROJECT_SOURCE_DIR}/core/include -I${PROJECT_SOURCE_DIR}/core
               -MD -MT ${object} -MF ${object}.d -c ${kernel} -o ${object}
       COMMENT "Building CUDA object ${name}.o" VERBATIM COMMAND_EXPAND_LISTS)
