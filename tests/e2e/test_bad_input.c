@@ -1,57 +1,16 @@
 /* Bad input as a person gives it to the program: each has its exit code, and a message that names the place
  * and says what to do. */
-#include "base/file.h"
-#include "base/mem.h"
 #include "formats/image.h"
-#include "support/test.h"
+#include "support/shell.h"
 
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #define PROGRAM  TT_BUILD_DIR "/telltale"
 #define EMBEDDED TT_SOURCE_DIR "/configs/models/embedded/target"
 #define IMAGES   TT_SOURCE_DIR "/tests/golden/images"
 
-static char output[1 << 16];
 static tt_error err;
-
-/* The exit code of a command that begins in the test's folder; both streams are in `output`. */
-static int shell(const char *format, ...) TT_PRINTF(1, 2);
-
-static int shell(const char *format, ...)
-{
-    char line[4096];
-    int n = snprintf(line, sizeof line, "cd '%s' && { ", tt_test_dir());
-    va_list args;
-    va_start(args, format);
-    n += vsnprintf(line + n, sizeof line - (size_t)n, format, args);
-    va_end(args);
-    ck_assert_int_lt(n, (int)sizeof line - 16);
-    memcpy(line + n, "; } 2>&1", 9);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t size = fread(output, 1, sizeof output - 1, pipe);
-    output[size] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
-    return WEXITSTATUS(status);
-}
-
-static void write_file(const char *name, const void *data, size_t size)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", tt_test_dir(), name);
-    tt_ok(tt_file_write(path, data, size, &err), &err);
-}
-
-static void write_text(const char *name, const char *text)
-{
-    write_file(name, text, strlen(text));
-}
 
 /* Expects the exit code and that each part is in the output; a NULL ends them. */
 static void expect(int code, int got, const char *what, const char *const parts[3])
@@ -122,12 +81,12 @@ static void make_folder(void)
     write_text("s.yaml", spec);
     unsigned char rgb[64 * 64 * 3];
     for (int i = 0; i < 6; i++) {
-        char path[512], name[64];
+        char name[64];
         for (size_t k = 0; k < sizeof rgb; k++)
             rgb[k] = (unsigned char)(k * (size_t)(i + 3) >> 4);
-        snprintf(path, sizeof path, "%s/img/%s/%d.png", tt_test_dir(), i < 3 ? "seen" : "held", i % 3);
         tt_pixels pixels = {.rgb = rgb, .width = 64, .height = 64};
-        tt_ok(tt_image_write_png(path, &pixels, &err), &err);
+        tt_ok(tt_image_write_png(path_of("img/%s/%d.png", i < 3 ? "seen" : "held", i % 3), &pixels, &err),
+              &err);
         snprintf(name, sizeof name, "img/%s/%d.txt", i < 3 ? "seen" : "held", i % 3);
         write_text(name, "a portrait");
     }

@@ -1,62 +1,14 @@
 /* Attacks that are programs: an example in Python beside the attack in C, and every way in which a program
  * can go wrong. */
-#include "base/file.h"
-#include "base/mem.h"
 #include "experiment/results.h"
-#include "support/test.h"
+#include "support/shell.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#define PROGRAM TT_BUILD_DIR "/telltale"
-
-static char output[1 << 16];
 static tt_error err;
 
-static int shell(const char *format, ...) TT_PRINTF(1, 2);
-
-static int shell(const char *format, ...)
-{
-    char line[4096];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 8, format, args);
-    va_end(args);
-    memcpy(line + n, " 2>&1", 6);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t size = fread(output, 1, sizeof output - 1, pipe);
-    output[size] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
-    return WEXITSTATUS(status);
-}
-
-static void has(const char *part)
-{
-    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
-}
-
-/* A Python that has NumPy; NULL: none here, and a line says that the test is skipped. */
-static const char *python(void)
-{
-    static const char *const names[] = {"/usr/bin/python3", "python3"};
-    for (size_t i = 0; i < 2; i++)
-        if (shell("%s -c 'import numpy'", names[i]) == 0) return names[i];
-    printf("skipped: no python3 with numpy (tools/setup installs python3-numpy)\n");
-    return NULL;
-}
-
-static void write_text(const char *name, const char *text)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", tt_test_dir(), name);
-    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
-}
-
-static void write_spec(const char *attacks, const char *models)
+static void write_run(const char *attacks, const char *models)
 {
     char text[4096];
     snprintf(text, sizeof text,
@@ -72,7 +24,7 @@ static void write_spec(const char *attacks, const char *models)
              "batch: 8\n"
              "attacks:\n%s",
              models, attacks);
-    write_text("spec.yaml", text);
+    write_spec(text);
 }
 
 static const char embedded[] =
@@ -81,17 +33,14 @@ static const char embedded[] =
     "/configs/models/embedded/shadow, members: faces.a, nonmembers: faces.b}\n";
 static const char toy[] = "  target: {plugin: toy}\n";
 
-static int telltale(const char *command, const char *more)
+static int validate(const char *more)
 {
-    return shell("'" PROGRAM "' %s '%s/spec.yaml' --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' %s", command,
-                 tt_test_dir(), more);
+    return shell("'" PROGRAM "' validate spec.yaml" OPTIONS "%s", more);
 }
 
-static int run(const char *dir)
+static int run(const char *dir, const char *more)
 {
-    char more[600];
-    snprintf(more, sizeof more, "--out '%s/%s'", tt_test_dir(), dir);
-    return telltale("run", more);
+    return shell("'" PROGRAM "' run spec.yaml --out '%s'" OPTIONS "%s", dir, more);
 }
 
 static const tt_result_features *features_of(const tt_results *r, const char *attack)
@@ -113,19 +62,18 @@ static const tt_result_scores *scores_of(const tt_results *r, const char *attack
 
 START_TEST(the_example_in_python_measures_the_numbers_of_the_attack_in_c)
 {
-    const char *interpreter = python();
+    const char *interpreter = python("numpy");
     if (!interpreter) return;
-    char attacks[1024], path[600];
+    char attacks[1024];
     snprintf(attacks, sizeof attacks,
              "  loss: {timesteps: [350, 450, 550], calibration: none}\n"
              "  mine: {exec: %s/docs/examples/loss.py, interpreter: %s, calibration: none}\n"
              "  fitted: {exec: %s/docs/examples/loss.py, interpreter: %s, ridge: 2}\n",
              TT_SOURCE_DIR, interpreter, TT_SOURCE_DIR, interpreter);
-    write_spec(attacks, embedded);
-    ck_assert_msg(run("equal") == 0, "%s", output);
-    snprintf(path, sizeof path, "%s/equal/results.h5", tt_test_dir());
+    write_run(attacks, embedded);
+    ck_assert_msg(run("equal", "") == 0, "%s", output);
     tt_results r;
-    tt_ok(tt_results_read(path, &r, &err), &err);
+    tt_ok(tt_results_read(path_of("equal/results.h5"), &r, &err), &err);
     const tt_result_features *c = features_of(&r, "loss"), *p = features_of(&r, "mine");
     ck_assert_uint_eq(c->n, 16);
     ck_assert_mem_eq(c->values, p->values, c->n * c->n_columns * sizeof *c->values);
@@ -140,8 +88,8 @@ START_TEST(the_example_in_python_measures_the_numbers_of_the_attack_in_c)
     snprintf(attacks, sizeof attacks,
              "  mine: {exec: %s/docs/examples/loss.py, interpreter: %s, timestep: [450]}\n", TT_SOURCE_DIR,
              interpreter);
-    write_spec(attacks, embedded);
-    ck_assert_int_eq(telltale("validate", ""), 2);
+    write_run(attacks, embedded);
+    ck_assert_int_eq(validate(""), 2);
     has("spec.yaml:");
     has("did you mean 'timesteps'");
 }
@@ -160,8 +108,8 @@ static int run_planted(const char *interpreter, const char *dir, const char *bod
     snprintf(text, sizeof text, "%s%s%s\n", head, body, end);
     write_text("planted.py", text);
     snprintf(attacks, sizeof attacks, "  mine: {exec: planted.py, interpreter: %s}\n", interpreter);
-    write_spec(attacks, toy);
-    return run(dir);
+    write_run(attacks, toy);
+    return run(dir, "");
 }
 
 START_TEST(a_program_that_goes_wrong_is_told_of_by_name_place_and_cause)
@@ -199,7 +147,7 @@ START_TEST(a_program_that_goes_wrong_is_told_of_by_name_place_and_cause)
         {"early", "", "sys.exit(7)", 1, "ended with exit code 7"},
         {"name", "    name = 'No Name'\n", "telltale.run(A)", 2, "its name must be of a-z"},
     };
-    const char *interpreter = python();
+    const char *interpreter = python("numpy");
     if (!interpreter) return;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int code = run_planted(interpreter, cases[i].dir, cases[i].body, cases[i].end);
@@ -211,39 +159,37 @@ END_TEST
 
 START_TEST(a_program_that_hangs_is_ended_within_its_time_limit)
 {
-    const char *interpreter = python();
+    const char *interpreter = python("numpy");
     if (!interpreter) return;
-    char more[700];
     char text[2048];
     snprintf(text, sizeof text,
              "%s    def measure(self, models, samples): time.sleep(600)\ntelltale.run(A)\n", head);
     write_text("planted.py", text);
     snprintf(text, sizeof text, "  mine: {exec: planted.py, interpreter: %s}\n", interpreter);
-    write_spec(text, toy);
-    snprintf(more, sizeof more, "--out '%s/hanging' limits.answer_s=2", tt_test_dir());
-    ck_assert_int_eq(telltale("run", more), 1);
+    write_run(text, toy);
+    ck_assert_int_eq(run("hanging", "limits.answer_s=2"), 1);
     has("gave no answer within its time limit");
 }
 END_TEST
 
 START_TEST(what_cannot_be_run_is_refused_with_its_remedy)
 {
-    write_spec("  mine: {exec: absent.py}\n", toy);
-    ck_assert_int_eq(telltale("validate", ""), 2);
+    write_run("  mine: {exec: absent.py}\n", toy);
+    ck_assert_int_eq(validate(""), 2);
     has("attacks.mine.exec: ");
     has("absent.py: cannot be opened");
     write_text("plain.txt", "nothing that runs\n");
-    write_spec("  mine: {exec: plain.txt}\n", toy);
-    ck_assert_int_eq(telltale("validate", ""), 2);
+    write_run("  mine: {exec: plain.txt}\n", toy);
+    ck_assert_int_eq(validate(""), 2);
     has("interpreter: NAME");
-    write_spec("  mine: {exec: plain.txt, interpreter: no-such-interpreter}\n", toy);
-    ck_assert_int_eq(telltale("validate", ""), 2);
+    write_run("  mine: {exec: plain.txt, interpreter: no-such-interpreter}\n", toy);
+    ck_assert_int_eq(validate(""), 2);
     has("is not installed or not in PATH");
-    write_spec("  mine: {exec: plain.txt, plugin: loss}\n", toy);
-    ck_assert_int_eq(telltale("validate", ""), 2);
+    write_run("  mine: {exec: plain.txt, plugin: loss}\n", toy);
+    ck_assert_int_eq(validate(""), 2);
     has("both a plugin and a program");
-    write_spec("  mine: {exec: plain.txt, interpreter: cat}\n", toy);
-    ck_assert_int_eq(telltale("validate", "--in-process"), 2);
+    write_run("  mine: {exec: plain.txt, interpreter: cat}\n", toy);
+    ck_assert_int_eq(validate("--in-process"), 2);
     has("program of its own");
 }
 END_TEST

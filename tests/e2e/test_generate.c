@@ -2,43 +2,25 @@
 #include "base/file.h"
 #include "formats/image.h"
 #include "support/checkpoints.h"
-#include "support/test.h"
+#include "support/shell.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#define PROGRAM "'" TT_BUILD_DIR "/telltale' generate "
-#define GOLDEN  TT_SOURCE_DIR "/tests/golden/pipeline"
+#define GOLDEN TT_SOURCE_DIR "/tests/golden/pipeline"
 
-static char output[1 << 16], dir[512];
 static tt_error err;
 
 static void setup(void)
 {
     err = (tt_error){0};
-    snprintf(dir, sizeof dir, "%s/model", tt_test_dir());
-    tt_test_checkpoint(TT_TEST_CONFIGS, dir, NULL);
+    tt_test_checkpoint(TT_TEST_CONFIGS, path_of("model"), NULL);
 }
 
-/* The exit code of `before` PROGRAM `arguments`, run where the model is; both streams are in `output`. */
+/* The exit code of `before` PROGRAM `arguments`, run where the model is. */
 static int run(const char *before, const char *arguments)
 {
-    char line[4096];
-    snprintf(line, sizeof line, "cd '%s' && %s " PROGRAM "%s 2>&1", tt_test_dir(), before, arguments);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t n = fread(output, 1, sizeof output - 1, pipe);
-    output[n] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", arguments, output);
-    return WEXITSTATUS(status);
-}
-
-static void has(const char *part)
-{
-    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
+    return shell("%s '" PROGRAM "' generate %s", before, arguments);
 }
 
 /* Files of the test's folder and of the golden ones; ≤ 1 level: see golden/test_pipeline.c */
@@ -46,8 +28,7 @@ static void same_image(const char *made, const char *golden)
 {
     char path[1024];
     tt_pixels a, b;
-    snprintf(path, sizeof path, "%s/%s", tt_test_dir(), made);
-    tt_ok(tt_image_read(path, NULL, &a, NULL, &err), &err);
+    tt_ok(tt_image_read(path_of("%s", made), NULL, &a, NULL, &err), &err);
     snprintf(path, sizeof path, GOLDEN "/%s", golden);
     tt_ok(tt_image_read(path, NULL, &b, NULL, &err), &err);
     ck_assert(a.width == b.width && a.height == b.height);
@@ -107,13 +88,11 @@ END_TEST
 START_TEST(interrupted_it_stops_at_the_next_step_and_leaves_no_file)
 {
     /* --foreground: without it timeout signals the command and then its group, and the second SIGINT kills */
-    char path[1024];
     ck_assert_int_eq(run("timeout --foreground --preserve-status -s INT 1",
                          "model --device reference --steps 900 --prompt x --out late.png"),
                      4);
     has("interrupted");
-    snprintf(path, sizeof path, "%s/late.png", tt_test_dir());
-    ck_assert(!tt_file_exists(path));
+    ck_assert(!tt_file_exists(path_of("late.png")));
 }
 END_TEST
 

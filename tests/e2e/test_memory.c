@@ -1,17 +1,9 @@
 /* Models whose batch does not fit into their device's memory. */
-#include "base/file.h"
 #include "base/mem.h"
-#include "support/test.h"
+#include "support/shell.h"
 
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 
-#define RUN "'" TT_BUILD_DIR "/telltale' run '%s/spec.yaml' --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
-
-static char output[1 << 16];
-static tt_error err;
 
 static const char spec[] = "version: 1\n"
                            "data:\n"
@@ -25,41 +17,18 @@ static const char spec[] = "version: 1\n"
                            "device: {backend: reference, threads: 1}\n"
                            "attacks: {loss: {calibration: none}}\n";
 
-/* The exit code; both streams are in `output`. */
 static int run(const char *out, const char *more)
 {
-    char line[4096], path[512];
-    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
-    tt_ok(tt_file_write(path, spec, sizeof spec - 1, &err), &err);
-    snprintf(line, sizeof line, RUN "--out '%s/%s' %s 2>&1", tt_test_dir(), tt_test_dir(), out, more);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
-    return WEXITSTATUS(status);
-}
-
-static void has(const char *part)
-{
-    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
-}
-
-static void lacks(const char *part)
-{
-    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
+    return telltale("run", spec, out, more);
 }
 
 /* The run's features and scores, as `telltale export` writes them. */
 static char *exported(const char *out, size_t *size)
 {
-    char line[2048], path[512], *data;
-    snprintf(path, sizeof path, "%s/%s.npz", tt_test_dir(), out);
-    snprintf(line, sizeof line, "'" TT_BUILD_DIR "/telltale' export '%s/%s' --out '%s' >/dev/null",
-             tt_test_dir(), out, path);
-    ck_assert_int_eq(system(line), 0);
-    tt_ok(tt_file_read(path, 1 << 28, &data, size, &err), &err);
-    return data;
+    char name[64];
+    snprintf(name, sizeof name, "%s.npz", out);
+    ck_assert_int_eq(shell("'" PROGRAM "' export %s --out %s", out, name), 0);
+    return read_file(name, size);
 }
 
 START_TEST(a_host_goes_on_with_fewer_at_once_where_that_changes_no_bit)

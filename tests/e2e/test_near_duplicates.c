@@ -4,49 +4,13 @@
 #include "base/mem.h"
 #include "experiment/results.h"
 #include "formats/image.h"
-#include "support/test.h"
+#include "support/shell.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-
-#define PROGRAM TT_BUILD_DIR "/telltale"
 
 enum { SIDE = 96, IMAGES = 12 };
 
-static char output[1 << 16];
 static tt_error err;
-
-static int shell(const char *format, ...) TT_PRINTF(1, 2);
-
-static int shell(const char *format, ...)
-{
-    char line[4096];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 8, format, args);
-    va_end(args);
-    memcpy(line + n, " 2>&1", 6);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t size = fread(output, 1, sizeof output - 1, pipe);
-    output[size] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
-    return WEXITSTATUS(status);
-}
-
-static void has(const char *part)
-{
-    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
-}
-
-static void lacks(const char *part)
-{
-    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
-}
 
 /* Waves whose directions, lengths and phases come from `seed`: no two look alike. */
 static tt_pixels picture(unsigned seed)
@@ -70,32 +34,26 @@ static tt_pixels picture(unsigned seed)
 
 static void write_caption(const char *split, const char *name)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/portraits/%s/%s.txt", tt_test_dir(), split, name);
-    tt_ok(tt_file_write(path, "waves", 5, &err), &err);
+    tt_ok(tt_file_write(path_of("portraits/%s/%s.txt", split, name), "waves", 5, &err), &err);
 }
 
 /* SPLIT/NAME.png, every value raised by `brighter` */
 static void write_png(const char *split, unsigned seed, const char *name, int brighter)
 {
-    char path[512];
     tt_pixels p = picture(seed);
     for (size_t i = 0; i < (size_t)3 * SIDE * SIDE; i++)
         p.rgb[i] = (uint8_t)(p.rgb[i] + brighter);
-    snprintf(path, sizeof path, "%s/portraits/%s/%s.png", tt_test_dir(), split, name);
-    tt_ok(tt_image_write_png(path, &p, &err), &err);
+    tt_ok(tt_image_write_png(path_of("portraits/%s/%s.png", split, name), &p, &err), &err);
     write_caption(split, name);
     tt_free(p.rgb);
 }
 
 static void write_jpeg(const char *split, unsigned seed, const char *name, int quality)
 {
-    char path[512];
     tt_pixels p = picture(seed);
     tt_buf jpeg = {0};
     tt_ok(tt_image_encode_jpeg(&p, quality, true, &jpeg, &err), &err);
-    snprintf(path, sizeof path, "%s/portraits/%s/%s.jpg", tt_test_dir(), split, name);
-    tt_ok(tt_file_write(path, jpeg.data, jpeg.size, &err), &err);
+    tt_ok(tt_file_write(path_of("portraits/%s/%s.jpg", split, name), jpeg.data, jpeg.size, &err), &err);
     write_caption(split, name);
     tt_buf_free(&jpeg);
     tt_free(p.rgb);
@@ -103,8 +61,7 @@ static void write_jpeg(const char *split, unsigned seed, const char *name, int q
 
 static void write_images(void)
 {
-    ck_assert_int_eq(
-        shell("mkdir -p '%s/portraits/seen' '%s/portraits/held_out'", tt_test_dir(), tt_test_dir()), 0);
+    ck_assert_int_eq(shell("mkdir -p 'portraits/seen' 'portraits/held_out'"), 0);
     for (unsigned i = 0; i < IMAGES; i++) {
         char name[16];
         snprintf(name, sizeof name, "%02u", i);
@@ -124,11 +81,7 @@ static int run(const char *dir, const char *more)
                                "device: {backend: reference, threads: 1}\n"
                                "controls: {blind: false, captions_only: false}\n"
                                "attacks: {loss: {calibration: none}}\n";
-    char path[512];
-    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
-    tt_ok(tt_file_write(path, spec, sizeof spec - 1, &err), &err);
-    return shell("'" PROGRAM "' run '%s' --out '%s/%s' --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' %s",
-                 path, tt_test_dir(), dir, more);
+    return telltale("run", spec, dir, more);
 }
 
 START_TEST(copies_across_sets_are_listed_the_closest_first)
@@ -142,15 +95,14 @@ START_TEST(copies_across_sets_are_listed_the_closest_first)
     has("bits: mine held_out/brighter.png ~ mine seen/03.png (0); ");
     has("mine held_out/recompressed.jpg ~ mine seen/07.png (");
     lacks("within.png");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/planted' --format markdown", tt_test_dir()), 0);
+    ck_assert_int_eq(report("planted", "--format markdown"), 0);
     has("near duplicates across sets");
     has("| mine held\\_out/brighter.png | mine seen/03.png | 0 |");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/planted' --json", tt_test_dir()), 0);
+    ck_assert_int_eq(report("planted", "--json"), 0);
     has("\"near_duplicates\": {\"within\": 16, \"pairs\": 2, \"closest\": [");
 
-    ck_assert_int_eq(shell("cd '%s/planted' && '" PROGRAM "' report . --format html && "
-                           "sed -n '/side by side/,/section>/p' report.html | sed 's/base64,[^\"]*//g'",
-                           tt_test_dir()),
+    ck_assert_int_eq(shell("cd 'planted' && '" PROGRAM "' report . --format html && "
+                           "sed -n '/side by side/,/section>/p' report.html | sed 's/base64,[^\"]*//g'"),
                      0);
     has("The closest 2 of 2.");
     has("<figure class=\"pair\"><img alt=\"held_out/brighter.png\" src=\"data:image/jpeg;\"><img "
@@ -158,10 +110,8 @@ START_TEST(copies_across_sets_are_listed_the_closest_first)
         "seen/03.png: 0 "
         "of 256 bits</figcaption></figure>");
 
-    char path[512];
     tt_results r;
-    snprintf(path, sizeof path, "%s/planted/results.h5", tt_test_dir());
-    tt_ok(tt_results_read(path, &r, &err), &err);
+    tt_ok(tt_results_read(path_of("planted/results.h5"), &r, &err), &err);
     ck_assert_uint_eq(r.near_duplicates.n_listed, 2);
     ck_assert_uint_eq(r.near_duplicates.pairs[0].distance, 0);
     ck_assert_str_eq(r.samples[r.near_duplicates.pairs[0].a].split, "held_out");

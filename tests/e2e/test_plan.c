@@ -1,92 +1,33 @@
 /* `telltale plan`, `explain` and `gc`: what the store has, what is left, why. */
-#include "base/file.h"
-#include "base/mem.h"
-#include "support/test.h"
+#include "support/shell.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#define PROGRAM TT_BUILD_DIR "/telltale"
-#define OPTIONS " --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
-
-static char output[1 << 16];
-static tt_error err;
-
-/* The exit code; both streams are in `output`. */
-static int shell(const char *format, ...) TT_PRINTF(1, 2);
-
-static int shell(const char *format, ...)
-{
-    char line[4096];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 8, format, args);
-    va_end(args);
-    memcpy(line + n, " 2>&1", 6);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t size = fread(output, 1, sizeof output - 1, pipe);
-    output[size] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
-    return WEXITSTATUS(status);
-}
-
-static void has(const char *part)
-{
-    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
-}
-
-static void lacks(const char *part)
-{
-    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
-}
-
-static const char head[] =
-    "version: 1\n"
-    "data:\n"
-    "  faces: {plugin: faces, size: 32, splits: {seen: 20, held_out: 20, a: 12, b: 12}}\n"
-    "models:\n"
-    "  target: {plugin: toy}\n"
-    "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n"
-    "  control: {plugin: toy, weight: 0.1}\n"
-    "controls: off\n"
-    "members: faces.seen\n"
-    "nonmembers: faces.held_out\n"
-    "threat_model: {access: grey-box, captions: known}\n"
-    "device: {backend: reference, threads: 1}\n"
-    "batch: 4\n";
 
 /* Writes a spec and gives its path. */
 static const char *spec(const char *attacks)
 {
-    static char path[512];
     char text[4096];
-    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
-    snprintf(text, sizeof text, "%sattacks:\n%s", head, attacks);
-    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
-    return path;
+    snprintf(text, sizeof text, TOY_SPEC "controls: off\nattacks:\n%s", attacks);
+    return write_spec(text);
 }
 
 static const char both[] = "  loss: {}\n  clid: {}\n";
 
 static int run(const char *attacks, const char *more, const char *dir)
 {
-    return shell("'" PROGRAM "' run '%s' --out '%s/%s'" OPTIONS "%s", spec(attacks), tt_test_dir(), dir,
-                 more);
+    return shell("'" PROGRAM "' run '%s' --out '%s'" OPTIONS "%s", spec(attacks), dir, more);
 }
 
 static int plan(const char *more, const char *dir)
 {
-    return shell("'" PROGRAM "' plan '%s' --out '%s/%s'" OPTIONS "%s", spec(both), tt_test_dir(), dir, more);
+    return shell("'" PROGRAM "' plan '%s' --out '%s'" OPTIONS "%s", spec(both), dir, more);
 }
 
 static int explain(const char *step, const char *more, const char *dir)
 {
-    return shell("'" PROGRAM "' explain '%s' '%s' --out '%s/%s'" OPTIONS "%s", spec(both), step,
-                 tt_test_dir(), dir, more);
+    return shell("'" PROGRAM "' explain '%s' '%s' --out '%s'" OPTIONS "%s", spec(both), step, dir, more);
 }
 
 START_TEST(a_plan_of_nothing_run_yet_counts_all_of_it)
@@ -144,11 +85,11 @@ START_TEST(a_rate_that_is_asked_for_has_a_column_in_every_report)
 {
     ck_assert_int_eq(run(both, " 'report.tpr_at_fpr=[0.05]'", "rate"), 0);
     has("TPR@5%FPR");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/rate' --format markdown", tt_test_dir()), 0);
+    ck_assert_int_eq(report("rate", "--format markdown"), 0);
     has("| TPR@5%FPR |");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/rate' --format csv", tt_test_dir()), 0);
+    ck_assert_int_eq(report("rate", "--format csv"), 0);
     has("tpr_at_fpr_0.05,");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/rate' --json", tt_test_dir()), 0);
+    ck_assert_int_eq(report("rate", "--json"), 0);
     has("\"fpr\": 0.05");
 }
 END_TEST
@@ -173,11 +114,11 @@ START_TEST(money_is_planned_limited_and_counted)
     ck_assert_int_eq(run(both, " models.target.price.prediction=0.02", "paid"), 0);
     lacks("measuring");
     has("money: 6.0000 USD");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/paid' --format markdown", tt_test_dir()), 0);
+    ck_assert_int_eq(report("paid", "--format markdown"), 0);
     has("| money | 6.0000 USD (6.4000 without sharing) |");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/paid' --format csv", tt_test_dir()), 0);
+    ck_assert_int_eq(report("paid", "--format csv"), 0);
     has(",,,money,6,");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/paid' --json", tt_test_dir()), 0);
+    ck_assert_int_eq(report("paid", "--json"), 0);
     has("\"money\": \"6.0000 USD");
 }
 END_TEST
@@ -192,7 +133,7 @@ START_TEST(a_budget_of_money_is_never_exceeded_and_a_larger_one_goes_on)
     ck_assert_int_eq(run(apart, more, "short"), 1);
     has("budgets.money: ");
     has("more were asked for: raise the budget");
-    ck_assert_int_eq(shell("cat '%s/short/run.json'", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("cat 'short/run.json'"), 0);
     double spent = 0;
     for (const char *at = output; (at = strstr(at, "\"money\": ")) != NULL; at++)
         spent += strtod(at + strlen("\"money\": "), NULL);
@@ -243,12 +184,10 @@ END_TEST
 START_TEST(stored_scores_start_no_worker_and_give_the_same_bytes)
 {
     ck_assert_int_eq(run(both, "", "twice"), 0);
-    ck_assert_int_eq(shell("cp '%s/twice/results.h5' '%s/first.h5'; rm -rf '%s/twice/log'", tt_test_dir(),
-                           tt_test_dir(), tt_test_dir()),
-                     0);
+    ck_assert_int_eq(shell("cp 'twice/results.h5' 'first.h5'; rm -rf 'twice/log'"), 0);
     ck_assert_int_eq(run(both, "", "twice"), 0);
-    ck_assert_int_eq(shell("cmp '%s/twice/results.h5' '%s/first.h5'", tt_test_dir(), tt_test_dir()), 0);
-    ck_assert_int_eq(shell("ls '%s/twice/log'", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("cmp 'twice/results.h5' 'first.h5'"), 0);
+    ck_assert_int_eq(shell("ls 'twice/log'"), 0);
     lacks("scoring");
     lacks("measuring");
 }
@@ -258,17 +197,16 @@ START_TEST(gc_removes_what_the_last_run_does_not_use_and_nothing_else)
 {
     ck_assert_int_eq(run(both, "attacks.clid.t_mid=300", "old"), 0);
     ck_assert_int_eq(run(both, "", "old"), 0);
-    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/old' --dry-run", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' gc 'old' --dry-run"), 0);
     has("would remove measure-");
     has("11 artifacts in use, 5 not");
-    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/old'", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' gc 'old'"), 0);
     has("11 artifacts in use, 5 removed");
     ck_assert_int_eq(plan("", "old"), 0);
     has("10 steps, 10 stored");
-    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/old'", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' gc 'old'"), 0);
     has("11 artifacts in use, 0 removed");
-    ck_assert_int_eq(
-        shell("mkdir -p '%s/other/store'; '" PROGRAM "' gc '%s/other'", tt_test_dir(), tt_test_dir()), 2);
+    ck_assert_int_eq(shell("mkdir -p 'other/store'; '" PROGRAM "' gc 'other'"), 2);
     has("no run says there what it uses");
     ck_assert_int_eq(shell("'" PROGRAM "' gc"), 2);
 }

@@ -1,15 +1,11 @@
 /* What `telltale plan` says of memory and disk, beside what a run was seen to hold. */
-#include "base/file.h"
 #include "base/mem.h"
 #include "formats/json.h"
 #include "support/networks.h"
-#include "support/test.h"
+#include "support/shell.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-
-#define PROGRAM TT_BUILD_DIR "/telltale"
 
 static tt_error err;
 static tt_arena *arena;
@@ -24,46 +20,32 @@ static void teardown(void)
     tt_arena_destroy(arena);
 }
 
-static const char *write_spec(void)
-{
-    static char path[512];
-    char text[2048];
-    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
-    snprintf(text, sizeof text,
-             "version: 1\n"
-             "data:\n"
-             "  faces: {plugin: faces, splits: {seen: 40, held_out: 40}}\n"
-             "models:\n"
-             "  target: {plugin: sd15, path: '%s/configs/models/embedded/target'}\n"
-             "controls: off\n"
-             "members: faces.seen\n"
-             "nonmembers: faces.held_out\n"
-             "threat_model: {access: grey-box}\n"
-             "attacks:\n"
-             "  clid:\n"
-             "  loss:\n"
-             "device: {threads: 1}\n",
-             TT_SOURCE_DIR);
-    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
-    return path;
-}
+static const char spec[] =
+    "version: 1\n"
+    "data:\n"
+    "  faces: {plugin: faces, splits: {seen: 40, held_out: 40}}\n"
+    "models:\n"
+    "  target: {plugin: sd15, path: '" TT_SOURCE_DIR "/configs/models/embedded/target'}\n"
+    "controls: off\n"
+    "members: faces.seen\n"
+    "nonmembers: faces.held_out\n"
+    "threat_model: {access: grey-box}\n"
+    "attacks:\n"
+    "  clid:\n"
+    "  loss:\n"
+    "device: {threads: 1}\n";
 
-static int shell(const char *command, const char *spec, const char *more)
+/* What `telltale COMMAND` prints for programs goes to out.txt. */
+static int embedded(const char *command, const char *more)
 {
-    char line[2048];
-    snprintf(line, sizeof line, "'" PROGRAM "' %s '%s' --out '%s/run' %s >'%s/out.txt' 2>'%s/err.txt'",
-             command, spec, tt_test_dir(), more, tt_test_dir(), tt_test_dir());
-    int status = system(line);
-    ck_assert(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    write_spec(spec);
+    return shell("'" PROGRAM "' %s spec.yaml --out run %s >out.txt", command, more);
 }
 
 static const tt_node *read_json(const char *name)
 {
-    char path[512];
     tt_node *root;
-    snprintf(path, sizeof path, "%s/%s", tt_test_dir(), name);
-    tt_ok(tt_json_read(arena, path, 1 << 20, &root, &err), &err);
+    tt_ok(tt_json_read(arena, path_of("%s", name), 1 << 20, &root, &err), &err);
     return root;
 }
 
@@ -77,10 +59,9 @@ static double real_of(const tt_node *map, const char *key)
 START_TEST(the_estimate_bounds_what_a_run_of_the_embedded_world_holds)
 {
     if (tt_test_too_slow()) return; /* sanitizers hold memory of their own */
-    const char *spec = write_spec();
-    ck_assert_int_eq(shell("plan", spec, "--json"), 0);
+    ck_assert_int_eq(embedded("plan", "--json"), 0);
     const tt_node *memory = tt_node_get(read_json("out.txt"), "memory");
-    ck_assert_int_eq(shell("run", spec, ""), 0);
+    ck_assert_int_eq(embedded("run", ""), 0);
     const tt_node *seen = tt_node_get(read_json("run/run.json"), "memory_mib");
     size_t n = 0;
     for (const tt_node *p = memory->children; p; p = p->next, n++) {
@@ -97,14 +78,8 @@ END_TEST
 
 static double disk_used(const char *what)
 {
-    char line[1024];
-    double kib = 0;
-    snprintf(line, sizeof line, "du -sck '%s'/run/%s | tail -1", tt_test_dir(), what);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    ck_assert_int_eq(fscanf(pipe, "%lf", &kib), 1);
-    pclose(pipe);
-    return kib / 1024;
+    ck_assert_int_eq(shell("du -sck run/%s | tail -1", what), 0);
+    return atof(output) / 1024;
 }
 
 static void near(const char *what, double estimate, double used)
@@ -116,10 +91,9 @@ static void near(const char *what, double estimate, double used)
 
 START_TEST(disk_is_planned_as_a_run_takes_it)
 {
-    const char *spec = write_spec();
-    ck_assert_int_eq(shell("plan", spec, "--json"), 0);
+    ck_assert_int_eq(embedded("plan", "--json"), 0);
     const tt_node *disk = tt_node_get(read_json("out.txt"), "disk");
-    ck_assert_int_eq(shell("run", spec, ""), 0);
+    ck_assert_int_eq(embedded("run", ""), 0);
     near("images", real_of(disk, "images"), disk_used("store/data-*"));
     near("rows", real_of(disk, "rows"), disk_used("store/measure-*"));
     near("scores", real_of(disk, "scores"), disk_used("store/score-*"));
@@ -129,19 +103,13 @@ END_TEST
 
 START_TEST(a_limit_that_the_estimate_exceeds_is_told)
 {
-    const char *spec = write_spec();
-    char text[8192], *out;
-    size_t size;
-    ck_assert_int_eq(shell("plan", spec, "limits.memory_mib=40"), 0);
-    snprintf(text, sizeof text, "%s/out.txt", tt_test_dir());
-    tt_ok(tt_file_read(text, sizeof text, &out, &size, &err), &err);
-    ck_assert_ptr_nonnull(strstr(out, "memory: model target may grow beyond limits.memory_mib (40)"));
-    ck_assert_ptr_nonnull(strstr(out, "memory at most: model target "));
-    tt_free(out);
-    ck_assert_int_eq(shell("plan", spec, "limits.memory_mib=4000"), 0);
-    tt_ok(tt_file_read(text, sizeof text, &out, &size, &err), &err);
-    ck_assert_ptr_null(strstr(out, "may grow beyond"));
-    tt_free(out);
+    ck_assert_int_eq(embedded("plan", "limits.memory_mib=40"), 0);
+    ck_assert_int_eq(shell("cat out.txt"), 0);
+    has("memory: model target may grow beyond limits.memory_mib (40)");
+    has("memory at most: model target ");
+    ck_assert_int_eq(embedded("plan", "limits.memory_mib=4000"), 0);
+    ck_assert_int_eq(shell("cat out.txt"), 0);
+    lacks("may grow beyond");
 }
 END_TEST
 

@@ -1,63 +1,21 @@
 /* Faults that make a membership inference look better than it is, planted one by one, and the check that
  * catches each (docs/controls.md, "Named checks"). */
-#include "base/file.h"
 #include "experiment/results.h"
 #include "experiment/samples.h"
 #include "formats/image.h"
 #include "runtime/confine.h"
-#include "support/test.h"
+#include "support/shell.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#define PROGRAM TT_BUILD_DIR "/telltale"
-
-static char output[1 << 16];
 static tt_error err;
-
-static int shell(const char *format, ...) TT_PRINTF(1, 2);
-
-static int shell(const char *format, ...)
-{
-    char line[4096];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 8, format, args);
-    va_end(args);
-    memcpy(line + n, " 2>&1", 6);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t size = fread(output, 1, sizeof output - 1, pipe);
-    output[size] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
-    return WEXITSTATUS(status);
-}
-
-static void has(const char *part)
-{
-    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
-}
-
-static void lacks(const char *part)
-{
-    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
-}
-
-static void write_text(const char *name, const char *text)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", tt_test_dir(), name);
-    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
-}
 
 static const char faces[] =
     "  faces: {plugin: faces, size: 32, splits: {seen: 20, held_out: 20, a: 8, b: 8}}\n";
 static const char toy[] = "  target: {plugin: toy}\n";
 
-static void write_spec(const char *data, const char *models, const char *attacks)
+static void write_run(const char *data, const char *models, const char *attacks)
 {
     char text[4096];
     snprintf(text, sizeof text,
@@ -65,14 +23,12 @@ static void write_spec(const char *data, const char *models, const char *attacks
              "threat_model: {access: grey-box, captions: known}\n"
              "device: {backend: reference, threads: 1}\nbatch: 8\ncontrols: off\nattacks:\n%s",
              data, models, attacks);
-    write_text("spec.yaml", text);
+    write_spec(text);
 }
 
 static int run(const char *dir, const char *more)
 {
-    return shell("cd '%s' && '" PROGRAM "' run spec.yaml --out %s --plugin-dir '" TT_BUILD_DIR
-                 "/tests/fixtures' %s",
-                 tt_test_dir(), dir, more);
+    return shell("'" PROGRAM "' run spec.yaml --out %s" OPTIONS "%s", dir, more);
 }
 
 /* ---- labels reach a worker ---- */
@@ -129,14 +85,13 @@ static const char long_caption[] =
 static void make_images(int captions)
 {
     static uint8_t rgb[32 * 32 * 3];
-    ck_assert_int_eq(shell("cd '%s' && rm -rf img && mkdir -p img/seen img/held_out", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("rm -rf img && mkdir -p img/seen img/held_out"), 0);
     for (int i = 0; i < 24; i++) {
         const char *split = i < 12 ? "seen" : "held_out";
-        char path[600], name[64];
+        char name[64];
         memset(rgb, i < 12 ? 255 - i : 122 + i, sizeof rgb);
         tt_pixels p = {32, 32, rgb};
-        snprintf(path, sizeof path, "%s/img/%s/%d.png", tt_test_dir(), split, i);
-        tt_ok(tt_image_write_png(path, &p, &err), &err);
+        tt_ok(tt_image_write_png(path_of("img/%s/%d.png", split, i), &p, &err), &err);
         snprintf(name, sizeof name, "img/%s/%d.txt", split, i);
         if (captions == 2 || (captions == 1 && i < 12))
             write_text(name, i < 12 ? long_caption : "a portrait");
@@ -147,15 +102,14 @@ static const char folder[] = "  faces: {plugin: imagefolder, path: img}\n";
 
 START_TEST(captions_that_only_some_samples_have_reach_no_worker)
 {
-    char path[600];
+    char dir[32];
     for (int captions = 1; captions <= 2; captions++) {
         make_images(captions);
-        write_spec(folder, toy, "  snoop: {}\n");
-        snprintf(path, sizeof path, "captions%d", captions);
-        ck_assert_msg(run(path, "") == 0, "%s", output);
-        snprintf(path, sizeof path, "%s/captions%d/results.h5", tt_test_dir(), captions);
+        write_run(folder, toy, "  snoop: {}\n");
+        snprintf(dir, sizeof dir, "captions%d", captions);
+        ck_assert_msg(run(dir, "") == 0, "%s", output);
         tt_results r;
-        tt_ok(tt_results_read(path, &r, &err), &err);
+        tt_ok(tt_results_read(path_of("%s/results.h5", dir), &r, &err), &err);
         ck_assert_uint_eq(r.features[0].n, 24);
         for (size_t i = 0; i < 24; i++)
             ck_assert((r.features[0].values[i] >= 10000) == (captions == 2));
@@ -170,17 +124,17 @@ START_TEST(scores_that_are_lower_for_members_are_told_as_direction_and_not_turne
 {
     static const char *const forms[] = {"terminal", "markdown", "latex", "json"};
     make_images(2);
-    write_spec(folder, toy, "  loss: {}\n");
+    write_run(folder, toy, "  loss: {}\n");
     ck_assert_msg(run("swapped", "") == 0, "%s", output);
     has("loss            0.");
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        ck_assert_int_eq(shell("'" PROGRAM "' report '%s/swapped' --format %s", tt_test_dir(), forms[i]), 0);
+        ck_assert_int_eq(shell("'" PROGRAM "' report 'swapped' --format %s", forms[i]), 0);
         has("direction: loss on target: AUC 0.");
     }
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/swapped' --format csv", tt_test_dir()), 0);
+    ck_assert_int_eq(report("swapped", "--format csv"), 0);
     has(",target,loss,direction_warning,1,");
     /* without a signal there is no warning */
-    write_spec(faces, toy, "  snoop: {}\n");
+    write_run(faces, toy, "  snoop: {}\n");
     ck_assert_int_eq(run("level", ""), 0);
     lacks("direction:");
 }
@@ -192,13 +146,13 @@ START_TEST(a_threshold_from_the_rows_that_it_judges_is_refused_as_calibration)
                                "  shadow: {plugin: toy, members: faces.seen, nonmembers: faces.held_out}\n";
     static const char apart[] = "  target: {plugin: toy}\n"
                                 "  shadow: {plugin: toy, members: faces.a, nonmembers: faces.b}\n";
-    write_spec(faces, same, "  clid: {}\n");
+    write_run(faces, same, "  clid: {}\n");
     ck_assert_int_eq(run("same", ""), 1);
     has("calibration: faces.");
     has("is judged on models.target and calibrates on the same weights");
-    write_spec(faces, apart, "  clid: {}\n");
+    write_run(faces, apart, "  clid: {}\n");
     ck_assert_msg(run("apart", "") == 0, "%s", output);
-    write_spec(faces, toy, "  clid: {calibration: split}\n");
+    write_run(faces, toy, "  clid: {calibration: split}\n");
     ck_assert_msg(run("split", "") == 0, "%s", output);
 }
 END_TEST
@@ -206,13 +160,13 @@ END_TEST
 START_TEST(an_image_in_two_splits_or_as_member_and_non_member_is_refused_as_the_same_image)
 {
     make_images(2);
-    ck_assert_int_eq(shell("cd '%s' && cp img/seen/0.png img/held_out/12.png", tt_test_dir()), 0);
-    write_spec(folder, toy, "  loss: {}\n");
+    ck_assert_int_eq(shell("cp img/seen/0.png img/held_out/12.png"), 0);
+    write_run(folder, toy, "  loss: {}\n");
     ck_assert_int_ne(run("splits", ""), 0);
     has("are the same image");
-    write_spec("  faces: {plugin: imagefolder, path: img, splits: {seen: 12}}\n"
-               "  other: {plugin: imagefolder, path: img, splits: {held_out: 12}}\n",
-               toy, "  loss: {}\n");
+    write_run("  faces: {plugin: imagefolder, path: img, splits: {seen: 12}}\n"
+              "  other: {plugin: imagefolder, path: img, splits: {held_out: 12}}\n",
+              toy, "  loss: {}\n");
     ck_assert_int_ne(run("sets", "nonmembers=other.held_out"), 0);
     has("same image: models.target: ");
 }
@@ -222,7 +176,7 @@ END_TEST
 
 START_TEST(an_operation_that_was_not_declared_is_refused_by_name)
 {
-    write_spec(faces, toy, "  rogue: {how: undeclared}\n");
+    write_run(faces, toy, "  rogue: {how: undeclared}\n");
     ck_assert_int_eq(run("undeclared", ""), 1);
     has("predict is NULL, as it should be");
     /* one that writes to the host itself: runtime/test_processes.c; a program: e2e/test_exec.c */
@@ -234,7 +188,7 @@ END_TEST
 
 START_TEST(a_sample_that_is_not_of_the_step_is_refused_by_id)
 {
-    write_spec(faces, toy, "  rogue: {how: foreign}\n");
+    write_run(faces, toy, "  rogue: {how: foreign}\n");
     ck_assert_int_eq(run("foreign", ""), 1);
     has("is not one of this step's");
 }
@@ -247,10 +201,10 @@ static int snoop(const char *dir, const char *file, const char *when, const char
 {
     char attacks[1024];
     snprintf(attacks, sizeof attacks, "  snoop: {file: '%s', when: %s, %s}\n", file, when, more);
-    write_spec(faces,
-               "  target: {plugin: toy}\n"
-               "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n",
-               attacks);
+    write_run(faces,
+              "  target: {plugin: toy}\n"
+              "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n",
+              attacks);
     return run(dir, "");
 }
 
@@ -295,24 +249,22 @@ START_TEST(a_file_that_a_parameter_names_is_read_and_in_process_nothing_is_confi
     ck_assert_int_eq(snoop("granted", "/usr/bin/env", "fit", "granted: words.txt"), 0);
     if (landlock()) {
         has("workers confined by Landlock (ABI ");
-        ck_assert_int_eq(shell("grep '\"landlock\": [1-9]' '%s/granted/run.json'", tt_test_dir()), 0);
+        ck_assert_int_eq(shell("grep '\"landlock\": [1-9]' 'granted/run.json'"), 0);
     }
     snprintf(attack, sizeof attack, "  snoop: {file: '%s/words.txt'}\n", tt_test_dir());
-    write_spec(faces, toy, attack);
+    write_run(faces, toy, attack);
     ck_assert_int_eq(run("apart", ""), tt_confine_abi() > 0 ? 1 : 0);
     ck_assert_int_eq(run("together", "--in-process"), 0);
     has("workers not confined: in process");
     static const char *const forms[] = {"terminal", "markdown", "latex", "json"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        ck_assert_int_eq(shell("'" PROGRAM "' report '%s/together' --format %s", tt_test_dir(), forms[i]), 0);
+        ck_assert_int_eq(shell("'" PROGRAM "' report 'together' --format %s", forms[i]), 0);
         has("workers not confined: in process");
     }
-    ck_assert_int_eq(shell("'" PROGRAM
-                           "' report '%s/together' --format html && grep confined '%s/together/report.html'",
-                           tt_test_dir(), tt_test_dir()),
-                     0);
+    ck_assert_int_eq(
+        shell("'" PROGRAM "' report 'together' --format html && grep confined 'together/report.html'"), 0);
     has("workers not confined: in process");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/together' --format csv", tt_test_dir()), 0);
+    ck_assert_int_eq(report("together", "--format csv"), 0);
     has("landlock_abi,-1,");
     /* a run that was begun unconfined is not called confined when it is resumed */
     ck_assert_int_eq(run("together", "attacks.snoop.file=/usr/bin/env"), 0);
@@ -333,13 +285,11 @@ START_TEST(a_program_is_confined_as_a_plugin_is)
                                   "telltale.run(A)\n";
     char helper[700];
     if (!landlock()) return;
-    if (shell("/usr/bin/python3 -c 'import numpy'") != 0) {
-        printf("skipped: no python3 with numpy (tools/setup installs python3-numpy)\n");
-        return;
-    }
+    const char *interpreter = python("numpy");
+    if (!interpreter) return;
     ck_assert_int_eq(snoop("before", "/usr/bin/env", "measure", "write: false"), 0);
     write_text("planted.py", planted);
-    write_spec(faces, toy, "  mine: {exec: planted.py, interpreter: /usr/bin/python3}\n");
+    write_run(faces, toy, "  mine: {exec: planted.py, interpreter: /usr/bin/python3}\n");
     /* its own folder, which holds the run: what lies beside it, yes; the store, no */
     write_text("beside.txt", "x");
     snprintf(helper, sizeof helper, "FILE = '%s/beside.txt'\n", tt_test_dir());
@@ -349,7 +299,7 @@ START_TEST(a_program_is_confined_as_a_plugin_is)
     output[strcspn(output, "\n")] = '\0';
     snprintf(helper, sizeof helper, "FILE = '%.600s'\n", output);
     write_text("helper.py", helper);
-    ck_assert_int_eq(shell("echo '# changed' >> '%s/planted.py'", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("echo '# changed' >> 'planted.py'"), 0);
     ck_assert_int_eq(run("program", ""), 1);
     has("PermissionError");
     lacks("ModuleNotFoundError");

@@ -1,50 +1,13 @@
 /* Replication as a person runs it: replicates share their steps, one more runs what is new, and every form of
  * the report tells the levels apart. */
-#include "base/file.h"
 #include "experiment/replication.h"
-#include "support/test.h"
+#include "support/shell.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#define PROGRAM TT_BUILD_DIR "/telltale"
-#define OPTIONS " --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
-
-static char output[1 << 17];
 static tt_error err;
-
-/* The exit code; both streams are in `output`. */
-static int shell(const char *format, ...) TT_PRINTF(1, 2);
-
-static int shell(const char *format, ...)
-{
-    char line[4096];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 8, format, args);
-    va_end(args);
-    memcpy(line + n, " 2>&1", 6);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t size = fread(output, 1, sizeof output - 1, pipe);
-    output[size] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
-    return WEXITSTATUS(status);
-}
-
-static void has(const char *part)
-{
-    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
-}
-
-static void lacks(const char *part)
-{
-    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
-}
 
 static const char head[] =
     "version: 1\n"
@@ -66,61 +29,44 @@ static const char head[] =
 static const char two_levels[] =
     "replication: {attack_seeds: 3, splits: {one: , two: {nonmembers: faces.others}}}\n";
 
-static int telltale(const char *command, const char *replication, const char *dir, const char *more)
+static int replicated(const char *command, const char *replication, const char *dir, const char *more)
 {
-    char path[512], text[4096];
-    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
+    char text[4096];
     snprintf(text, sizeof text, "%s%s", head, replication);
-    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
-    return shell("'" PROGRAM "' %s '%s' --out '%s/%s'" OPTIONS "%s", command, path, tt_test_dir(), dir, more);
-}
-
-static int report(const char *dir, const char *more)
-{
-    return shell("'" PROGRAM "' report '%s/%s' %s", tt_test_dir(), dir, more);
-}
-
-/* How many artifacts of DIR's store begin like this. */
-static int count(const char *dir, const char *beginning)
-{
-    ck_assert_int_eq(shell("find '%s/%s/store' -mindepth 1 -maxdepth 1 -name '%s*' | wc -l", tt_test_dir(),
-                           dir, beginning),
-                     0);
-    return atoi(output);
+    return telltale(command, text, dir, more);
 }
 
 /* Of the tree of a run: what was measured and scored, with times of change. */
 static void state_of(const char *dir, char state[sizeof output])
 {
-    ck_assert_int_eq(shell("cd '%s/%s/store' && find measure-* score-* -type f -printf '%%p %%T@\\n' | sort",
-                           tt_test_dir(), dir),
-                     0);
+    ck_assert_int_eq(
+        shell("cd '%s/store' && find measure-* score-* -type f -printf '%%p %%T@\\n' | sort", dir), 0);
     memcpy(state, output, sizeof output);
 }
 
 START_TEST(a_second_run_runs_nothing_and_one_more_seed_runs_what_is_new)
 {
     static char before[sizeof output], after[sizeof output];
-    ck_assert_int_eq(telltale("plan", two_levels, "seeds", ""), 0);
+    ck_assert_int_eq(replicated("plan", two_levels, "seeds", ""), 0);
     has("split=two,seed=3      6       0       2      4");
-    ck_assert_int_eq(telltale("run", two_levels, "seeds", ""), 0);
+    ck_assert_int_eq(replicated("run", two_levels, "seeds", ""), 0);
     has("6 cells, 6 done");
     /* for each seed two attacks on the shadow and on two sets of samples of the target */
-    ck_assert_int_eq(count("seeds", "measure-"), 18);
-    ck_assert_int_eq(count("seeds", "score-"), 12);
+    ck_assert_int_eq(count("seeds/store", "measure-"), 18);
+    ck_assert_int_eq(count("seeds/store", "score-"), 12);
     state_of("seeds", before);
-    ck_assert_int_eq(telltale("run", two_levels, "seeds", ""), 0);
+    ck_assert_int_eq(replicated("run", two_levels, "seeds", ""), 0);
     has("6 of 6 cells are done");
     lacks("measuring");
     lacks("cell 1 of 6");
     state_of("seeds", after);
     ck_assert_str_eq(before, after);
-    ck_assert_int_eq(telltale("run", two_levels, "seeds", "replication.attack_seeds=4"), 0);
+    ck_assert_int_eq(replicated("run", two_levels, "seeds", "replication.attack_seeds=4"), 0);
     has("6 of 8 cells are done");
     has("8 cells, 8 done");
     lacks("seed=3\n");
-    ck_assert_int_eq(count("seeds", "measure-"), 24);
-    ck_assert_int_eq(count("seeds", "score-"), 16);
+    ck_assert_int_eq(count("seeds/store", "measure-"), 24);
+    ck_assert_int_eq(count("seeds/store", "score-"), 16);
     state_of("seeds", after);
     for (char *line = strtok(before, "\n"); line; line = strtok(NULL, "\n"))
         ck_assert_msg(strstr(after, line) != NULL, "%s was written again", line);
@@ -131,10 +77,10 @@ START_TEST(seeds_of_scoring_alone_measure_once)
 {
     static const char trees[] = "replication: {attack_seeds: {a: {attacks.clid.classifier_seed: 0}, b: "
                                 "{attacks.clid.classifier_seed: 1}, c: {attacks.clid.classifier_seed: 2}}}\n";
-    ck_assert_int_eq(telltale("run", trees, "trees", "attacks.clid.classifier=vec"), 0);
+    ck_assert_int_eq(replicated("run", trees, "trees", "attacks.clid.classifier=vec"), 0);
     has("3 cells, 3 done");
-    ck_assert_int_eq(count("trees", "measure-"), 4);
-    ck_assert_int_eq(count("trees", "score-"), 4); /* three of clid, one of the loss */
+    ck_assert_int_eq(count("trees/store", "measure-"), 4);
+    ck_assert_int_eq(count("trees/store", "score-"), 4); /* three of clid, one of the loss */
     ck_assert_int_eq(report("trees", ""), 0);
     has("target     loss            AUC");
     has("3: 0.0000 ± 0.0000 (0.0000)"); /* the loss draws nothing from it */
@@ -161,10 +107,9 @@ START_TEST(levels_are_those_of_the_cells_scores)
 {
     tt_sweep_index index;
     tt_replicated_list list = {0};
-    char dir[512];
+    const char *dir = path_of("levels");
     tt_replicate values[6];
-    ck_assert_int_eq(telltale("run", two_levels, "levels", ""), 0);
-    snprintf(dir, sizeof dir, "%s/levels", tt_test_dir());
+    ck_assert_int_eq(replicated("run", two_levels, "levels", ""), 0);
     tt_ok(tt_sweep_index_read(dir, &index, &err), &err);
     tt_ok(tt_replicated_read(&index, &list, &err), &err);
     ck_assert_uint_eq(list.n, 2);
@@ -189,7 +134,7 @@ START_TEST(levels_are_those_of_the_cells_scores)
     ck_assert(!clid->known[4]); /* 1 % of 20 non-members */
     tt_replicated_free(&list);
     /* what is missing is said, and the rest is not taken for all */
-    ck_assert_int_eq(shell("rm '%s/cells/split=two,seed=3/results.h5'", dir), 0);
+    ck_assert_int_eq(shell("rm levels/cells/split=two,seed=3/results.h5"), 0);
     tt_ok(tt_replicated_read(&index, &list, &err), &err);
     ck_assert_uint_eq(list.rows[0].n, 5);
     ck_assert_uint_eq(list.rows[0].missing, 1);
@@ -207,7 +152,7 @@ START_TEST(every_form_of_the_report_shows_the_levels)
                                 "replication: {attack_seeds: 2, splits: {one: , two: {nonmembers: "
                                 "faces.others}}}\n"
                                 "report: {tpr_at_fpr: [0.25]}\n";
-    ck_assert_int_eq(telltale("run", swept, "forms", ""), 0);
+    ck_assert_int_eq(replicated("run", swept, "forms", ""), 0);
     has("8 cells, 8 done");
     has("setting    model      attack          metric              mean  seed");
     has("alpha=0.5  target     clid            AUC ");
@@ -216,7 +161,7 @@ START_TEST(every_form_of_the_report_shows_the_levels)
     lacks("training speaks of");
     has("alpha=0.5  target     clid            TPR@25%FPR ");
     lacks("clid            TPR@1%FPR"); /* of 20 non-members */
-    ck_assert_int_eq(count("forms", "measure-"), 12);
+    ck_assert_int_eq(count("forms/store", "measure-"), 12);
     ck_assert_int_eq(report("forms", "--details"), 0);
     has("alpha=0.5  target     clid            AUC ");
     ck_assert_int_eq(report("forms", "--json"), 0);
@@ -237,22 +182,22 @@ START_TEST(every_form_of_the_report_shows_the_levels)
     has("\"alpha=0.5\",target,clid,auc_n_over_seed,4,,,\n");
     has("\"alpha=0.5\",target,clid,tpr_at_fpr_0.25_over_seed,");
     ck_assert_int_eq(report("forms", "--format html --images 0"), 0);
-    ck_assert_int_eq(shell("grep -c 'Replication' '%s/forms/report.html'", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("grep -c 'Replication' 'forms/report.html'"), 0);
 }
 END_TEST
 
 START_TEST(conflicts_and_bad_numbers_are_refused_in_plan)
 {
-    ck_assert_int_eq(telltale("plan", "replication: {attack_seeds: 0}\n", "bad", ""), 2);
+    ck_assert_int_eq(replicated("plan", "replication: {attack_seeds: 0}\n", "bad", ""), 2);
     has("spec.yaml:16:29: replication.attack_seeds: 0 stands where there must be how many (1 to 1000)");
     ck_assert_int_eq(
-        telltale("plan", "sweep: {grid: {seed: [1, 2]}}\nreplication: {attack_seeds: 2}\n", "bad", ""), 2);
+        replicated("plan", "sweep: {grid: {seed: [1, 2]}}\nreplication: {attack_seeds: 2}\n", "bad", ""), 2);
     has("spec.yaml:17:15: replication.attack_seeds sets seed, and so does an axis of the sweep");
     /* portraits are not drawn from a list: they have no other draw */
-    ck_assert_int_eq(telltale("plan", "replication: {splits: 2}\n", "bad", ""), 2);
+    ck_assert_int_eq(replicated("plan", "replication: {splits: 2}\n", "bad", ""), 2);
     has("spec.yaml:16:23: data.faces.split_seed: data 'faces' has no such parameter");
-    ck_assert_int_eq(shell("test -e '%s/bad'", tt_test_dir()), 1);
-    ck_assert_int_eq(telltale("explain", two_levels, "bad", "clid"), 2);
+    ck_assert_int_eq(shell("test -e 'bad'"), 1);
+    ck_assert_int_eq(replicated("explain", two_levels, "bad", "clid"), 2);
     has("say which, --cell split=one,seed=1");
 }
 END_TEST
@@ -261,7 +206,7 @@ START_TEST(two_trainings_with_the_same_weights_are_told)
 {
     static const char same[] = "replication: {trainings: {one: {models.target.delay_us: 0}, "
                                "two: {models.target.delay_us: 1}}}\n";
-    ck_assert_int_eq(telltale("run", same, "same", ""), 0);
+    ck_assert_int_eq(replicated("run", same, "same", ""), 0);
     has("warning: trainings one and two have the same weights\n");
     ck_assert_int_eq(report("same", "--format markdown"), 0);
     has("Warning: trainings one and two have the same weights.");
@@ -270,17 +215,15 @@ END_TEST
 
 START_TEST(the_example_runs_on_the_embedded_models)
 {
-    ck_assert_int_eq(shell("'" PROGRAM "' run '" TT_SOURCE_DIR
-                           "/configs/replication.yaml' --out '%s/example' "
+    ck_assert_int_eq(shell("'" PROGRAM "' run '" TT_SOURCE_DIR "/configs/replication.yaml' --out 'example' "
                            "data.faces.splits='{seen: 8, held_out: 8, shadow_seen: 8, shadow_held_out: 8}' "
-                           "replication.attack_seeds=2",
-                           tt_test_dir()),
+                           "replication.attack_seeds=2"),
                      0);
     has("4 cells, 4 done");
     has("control    clid            AUC ");
     lacks("the same weights");
     /* for each seed two attacks: target and shadow each on its images, the control on both */
-    ck_assert_int_eq(count("example", "measure-"), 16);
+    ck_assert_int_eq(count("example/store", "measure-"), 16);
 }
 END_TEST
 

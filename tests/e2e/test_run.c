@@ -1,103 +1,35 @@
 /* `telltale run` as a person runs it: results, resumption after everything that can go wrong, exit codes. */
-#include "base/file.h"
 #include "base/mem.h"
 #include "formats/json.h"
-#include "support/test.h"
+#include "support/shell.h"
 
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PROGRAM TT_BUILD_DIR "/telltale"
-#define OPTIONS " --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
-
-static char output[1 << 16];
 static tt_error err;
-
-/* The exit code; both streams are in `output`. */
-static int shell(const char *format, ...) TT_PRINTF(1, 2);
-
-static int shell(const char *format, ...)
-{
-    char line[4096];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 8, format, args);
-    va_end(args);
-    memcpy(line + n, " 2>&1", 6);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t size = fread(output, 1, sizeof output - 1, pipe);
-    output[size] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
-    return WEXITSTATUS(status);
-}
-
-static void has(const char *part)
-{
-    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
-}
-
-static void lacks(const char *part)
-{
-    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
-}
-
-static const char head[] =
-    "version: 1\n"
-    "data:\n"
-    "  faces: {plugin: faces, size: 32, splits: {seen: 20, held_out: 20, a: 12, b: 12}}\n"
-    "models:\n"
-    "  target: {plugin: toy}\n"
-    "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n"
-    "  control: {plugin: toy, weight: 0.1}\n"
-    "controls: off\n"
-    "members: faces.seen\n"
-    "nonmembers: faces.held_out\n"
-    "threat_model: {access: grey-box, captions: known}\n"
-    "device: {backend: reference, threads: 1}\n"
-    "batch: 4\n";
 
 /* Writes a spec and gives its path. */
 static const char *spec(const char *attacks)
 {
-    static char path[512];
     char text[4096];
-    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
-    snprintf(text, sizeof text, "%sattacks:\n%s", head, attacks);
-    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
-    return path;
+    snprintf(text, sizeof text, TOY_SPEC "controls: off\nattacks:\n%s", attacks);
+    return write_spec(text);
 }
 
 static const char both[] = "  loss: {}\n  clid: {}\n";
 
 static int run(const char *attacks, const char *more, const char *dir)
 {
-    return shell("'" PROGRAM "' run '%s' --out '%s/%s'" OPTIONS "%s", spec(attacks), tt_test_dir(), dir,
-                 more);
-}
-
-static char *read_results(const char *dir, size_t *size)
-{
-    char path[512], *data;
-    snprintf(path, sizeof path, "%s/%s/results.h5", tt_test_dir(), dir);
-    tt_ok(tt_file_read(path, (size_t)1 << 28, &data, size, &err), &err);
-    return data;
+    return shell("'" PROGRAM "' run '%s' --out '%s'" OPTIONS "%s", spec(attacks), dir, more);
 }
 
 static void same_results(const char *a, const char *b)
 {
-    size_t n_a, n_b;
-    char *x = read_results(a, &n_a), *y = read_results(b, &n_b);
-    ck_assert_uint_eq(n_a, n_b);
-    ck_assert_mem_eq(x, y, n_a);
-    tt_free(x);
-    tt_free(y);
+    same(a, b, "results.h5");
 }
 
 START_TEST(a_run_prints_its_table_and_writes_the_same_bytes_in_one_process)
@@ -123,7 +55,7 @@ START_TEST(for_programs_progress_and_results_are_json)
     tt_ok(tt_json_parse(arena, "stdout", output, strlen(output), &root, &err), &err);
     ck_assert_ptr_nonnull(tt_node_get(root, "counts"));
     snprintf(results, sizeof results, "%s", output);
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --json", tt_test_dir()), 0);
+    ck_assert_int_eq(report("told", "--json"), 0);
     ck_assert_msg(strcmp(output, results) == 0, "report --json differs from run --json");
     /* a step that fails is told, counted, and no longer waited for */
     ck_assert_int_eq(
@@ -166,65 +98,33 @@ START_TEST(report_prints_a_run_again_and_says_what_is_missing)
     ck_assert_ptr_nonnull(end);
     snprintf(table, sizeof table, "%.*s", (int)(end - strstr(output, "target\n")),
              strstr(output, "target\n"));
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told'", tt_test_dir()), 0);
+    ck_assert_int_eq(report("told", ""), 0);
     has(table);
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --json --figures", tt_test_dir()), 0);
+    ck_assert_int_eq(report("told", "--json --figures"), 0);
     snprintf(json, sizeof json, "{\n  \"scores\": [");
     has(json);
     has("\"attack_a\": \"clid\"");
-    ck_assert_int_eq(shell("test -s '%s/told/figures/roc-target.dat' -a -s '%s/told/figures/roc-control.gp'",
-                           tt_test_dir(), tt_test_dir()),
-                     0);
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/absent'", tt_test_dir()), 2);
+    ck_assert_int_eq(shell("test -s 'told/figures/roc-target.dat' -a -s 'told/figures/roc-control.gp'"), 0);
+    ck_assert_int_eq(report("absent", ""), 2);
     has("no such folder");
-    ck_assert_int_eq(shell("mkdir '%s/empty'; '" PROGRAM "' report '%s/empty'", tt_test_dir(), tt_test_dir()),
-                     2);
+    ck_assert_int_eq(shell("mkdir 'empty'; '" PROGRAM "' report 'empty'"), 2);
     has("holds no results yet");
     ck_assert_int_eq(shell("'" PROGRAM "' report"), 2);
 }
 END_TEST
 
-/* Starts a run in the background, waits a while, sends the signal; the exit code, or minus the signal. */
-static int run_and_signal(const char *path, const char *dir, long after_ms, int number)
-{
-    char out[512], log[512]; /* named here: a forked child would get a folder of its own */
-    snprintf(out, sizeof out, "%s/%s", tt_test_dir(), dir);
-    snprintf(log, sizeof log, "%s/signalled.txt", tt_test_dir());
-    pid_t pid = fork();
-    ck_assert_int_ge(pid, 0);
-    if (pid == 0) {
-        if (!freopen(log, "w", stderr) || !freopen("/dev/null", "w", stdout)) _exit(99);
-        execl(PROGRAM, "telltale", "run", path, "--out", out, "--plugin-dir", TT_BUILD_DIR "/tests/fixtures",
-              "models.target.delay_us=3000", "models.shadow.delay_us=3000", "models.control.delay_us=3000",
-              (char *)NULL);
-        _exit(98);
-    }
-    nanosleep(&(struct timespec){after_ms / 1000, after_ms % 1000 * 1000000}, NULL);
-    kill(pid, number);
-    int status;
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-/* How often a test kills; TELLTALE_TEST_KILLS in the environment says more (tools/test --all). */
-static int kills(void)
-{
-    const char *text = getenv("TELLTALE_TEST_KILLS");
-    return text ? atoi(text) : 8;
-}
-
 START_TEST(killed_again_and_again_it_resumes_and_the_results_are_the_same_bytes)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s", spec(both));
+    const char *path = spec(both);
     int killed = 0;
     for (int i = 0; i < kills(); i++) {
-        int code = run_and_signal(path, "killed", 150 + 67 * (i * 7 % 11), SIGKILL);
-        if (code != -SIGKILL && code != 0) shell("cat '%s/signalled.txt'", tt_test_dir());
+        int code =
+            run_and_signal(path, "killed", &(tt_test_signal){3000, NULL, 150 + 67 * (i * 7 % 11), SIGKILL});
+        if (code != -SIGKILL && code != 0) shell("cat 'signalled.txt'");
         ck_assert_msg(code == -SIGKILL || code == 0, "exit code %d after %d kills:\n%s", code, killed,
                       output);
         killed += code == -SIGKILL;
-        if (code == 0) ck_assert_int_eq(shell("rm -rf '%s/killed'", tt_test_dir()), 0);
+        if (code == 0) ck_assert_int_eq(shell("rm -rf 'killed'"), 0);
     }
     ck_assert_int_gt(killed, 0);
     /* the delay is a matter of speed: no part of a key, so that the rest is done without it */
@@ -237,10 +137,9 @@ END_TEST
 
 START_TEST(interrupted_it_says_how_to_go_on_and_the_same_command_does)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s", spec(both));
-    ck_assert_int_eq(run_and_signal(path, "stopped", 900, SIGINT), 4);
-    ck_assert_int_eq(shell("cat '%s/signalled.txt'", tt_test_dir()), 0);
+    const char *path = spec(both);
+    ck_assert_int_eq(run_and_signal(path, "stopped", &(tt_test_signal){3000, NULL, 900, SIGINT}), 4);
+    ck_assert_int_eq(shell("cat 'signalled.txt'"), 0);
     has("stopped; what was measured is kept");
     has("telltale run ");
     const char *delay = "models.target.delay_us=0 models.shadow.delay_us=0 models.control.delay_us=0";
@@ -253,8 +152,7 @@ END_TEST
 START_TEST(a_full_disk_is_said_and_the_run_goes_on_from_there)
 {
     /* a limit on file sizes, its signal ignored, fails writes as a full disk does */
-    int code = shell("trap '' XFSZ; ulimit -f 4; '" PROGRAM "' run '%s' --out '%s/full'" OPTIONS, spec(both),
-                     tt_test_dir());
+    int code = shell("trap '' XFSZ; ulimit -f 4; '" PROGRAM "' run '%s' --out 'full'" OPTIONS, spec(both));
     ck_assert_msg(code == 1, "exit code %d: %s", code, output);
     has("annot write");
     ck_assert_int_eq(run(both, "", "full"), 0);
@@ -398,12 +296,11 @@ END_TEST
 
 START_TEST(a_folder_in_use_is_refused)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s", spec(both));
-    ck_assert_int_eq(shell("('" PROGRAM "' run '%s' --out '%s/busy' --quiet" OPTIONS
+    const char *path = spec(both);
+    ck_assert_int_eq(shell("('" PROGRAM "' run '%s' --out 'busy' --quiet" OPTIONS
                            "models.target.delay_us=20000 >/dev/null &) ; sleep 0.5; '" PROGRAM
-                           "' run '%s' --out '%s/busy'" OPTIONS,
-                           path, tt_test_dir(), path, tt_test_dir()),
+                           "' run '%s' --out 'busy'" OPTIONS,
+                           path, path),
                      1);
     has("another run is at work in this folder");
 }

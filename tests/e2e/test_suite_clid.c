@@ -8,18 +8,15 @@
 #include "formats/csv.h"
 #include "formats/json.h"
 #include "stats/stats.h"
-#include "support/test.h"
+#include "support/shell.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#define PROGRAM "'" TT_BUILD_DIR "/telltale' "
-#define SPEC    "'" TT_SOURCE_DIR "/configs/clid/embedded.yaml' "
-#define MODELS  TT_SOURCE_DIR "/configs/models/embedded"
+#define SPEC   "'" TT_SOURCE_DIR "/configs/clid/embedded.yaml' "
+#define MODELS TT_SOURCE_DIR "/configs/models/embedded"
 #define FIFTH                                                                                                \
     "data.faces.splits.seen=40 data.faces.splits.held_out=40 data.faces.splits.shadow_seen=40 "              \
     "data.faces.splits.shadow_held_out=40 "
@@ -29,28 +26,7 @@ enum { WHOLE = 0, PORTRAITS = 80 };
 enum { WHOLE = 1, PORTRAITS = 400 };
 #endif
 
-static char output[1 << 17];
 static tt_error err;
-
-static int shell(const char *format, ...) TT_PRINTF(1, 2);
-
-static int shell(const char *format, ...)
-{
-    char line[4096];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 8, format, args);
-    va_end(args);
-    ck_assert(n > 0 && (size_t)n < sizeof line - 8);
-    memcpy(line + n, " 2>&1", 6);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t size = fread(output, 1, sizeof output - 1, pipe);
-    output[size] = '\0';
-    int status = pclose(pipe);
-    ck_assert(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
 
 static const tt_node *get(const tt_node *map, const char *key)
 {
@@ -73,10 +49,7 @@ static bool is(const tt_node *map, const char *key, const char *value)
 static const tt_node *read_json(tt_arena *arena, const char *dir, const char *file)
 {
     tt_node *root;
-    if (file)
-        ck_assert_int_eq(shell("cat '%s/%s/%s'", tt_test_dir(), dir, file), 0);
-    else
-        ck_assert_int_eq(shell(PROGRAM "report '%s/%s' --json", tt_test_dir(), dir), 0);
+    ck_assert_int_eq(file ? shell("cat '%s/%s'", dir, file) : report(dir, "--json"), 0);
     tt_ok(tt_json_parse(arena, "report", output, strlen(output), &root, &err), &err);
     return root;
 }
@@ -165,9 +138,9 @@ static void check_gate(const tt_node *comparisons)
 START_TEST(every_method_of_the_comparison_finds_members_in_the_target_and_none_in_the_control)
 {
     static const char *const roles[] = {"target", "shadow", "control"};
-    ck_assert_msg(shell(PROGRAM "run " SPEC "%s device.threads=2 --quiet --out '%s/suite'",
-                        WHOLE ? "" : FIFTH, tt_test_dir()) == 0,
-                  "%s", output);
+    ck_assert_msg(
+        shell("'" PROGRAM "' run " SPEC "%s device.threads=2 --quiet --out 'suite'", WHOLE ? "" : FIFTH) == 0,
+        "%s", output);
     tt_arena *arena = tt_arena_create(0);
     const tt_node *root = read_json(arena, "suite", NULL), *info = read_json(arena, "suite", "run.json");
     check_scores(get(root, "scores"), "target");
@@ -193,15 +166,12 @@ static const char *const few =
 /* Runs `few` and what follows it in a folder, and reads the results. */
 static void run_few(const char *dir, const char *rest, tt_results *r)
 {
-    char text[2048], path[512];
+    char text[2048];
     int n = snprintf(text, sizeof text, "%s%s", few, rest);
     ck_assert(n > 0 && (size_t)n < sizeof text);
-    snprintf(path, sizeof path, "%s/%s.yaml", tt_test_dir(), dir);
-    tt_ok(tt_file_write(path, text, (size_t)n, &err), &err);
-    ck_assert_msg(shell(PROGRAM "run '%s' --quiet --out '%s/%s'", path, tt_test_dir(), dir) == 0, "%s",
-                  output);
-    snprintf(path, sizeof path, "%s/%s/results.h5", tt_test_dir(), dir);
-    if (r) tt_ok(tt_results_read(path, r, &err), &err);
+    tt_ok(tt_file_write(path_of("%s.yaml", dir), text, (size_t)n, &err), &err);
+    ck_assert_msg(shell("'" PROGRAM "' run %s.yaml --quiet --out %s", dir, dir) == 0, "%s", output);
+    if (r) tt_ok(tt_results_read(path_of("%s/results.h5", dir), r, &err), &err);
 }
 
 START_TEST(what_is_computed_depends_on_no_order_and_grows_where_inputs_differ)
@@ -285,14 +255,12 @@ START_TEST(heat_maps_of_every_caption_are_in_the_results_and_in_the_store)
         check_words(&r, r.heat_maps, i);
     tt_results_free(&r);
     /* made again from the store, which keeps them as long as the run is there */
-    ck_assert_msg(shell("cd '%s/maps' && mv results.h5 first.h5 && " PROGRAM
-                        "gc . && test -d store/words-* && " PROGRAM
-                        "run ../maps.yaml --quiet --out . && cmp results.h5 first.h5",
-                        tt_test_dir()) == 0,
+    ck_assert_msg(shell("cd 'maps' && mv results.h5 first.h5 && '" PROGRAM
+                        "' gc . && test -d store/words-* && '" PROGRAM
+                        "' run ../maps.yaml --quiet --out . && cmp results.h5 first.h5") == 0,
                   "%s", output);
-    ck_assert_msg(shell("cd '%s/maps' && rm artifacts.txt && touch artifacts.txt && " PROGRAM
-                        "gc . && ! ls store | grep words-",
-                        tt_test_dir()) == 0,
+    ck_assert_msg(shell("cd 'maps' && rm artifacts.txt && touch artifacts.txt && '" PROGRAM
+                        "' gc . && ! ls store | grep words-") == 0,
                   "%s", output);
 }
 END_TEST
@@ -306,11 +274,9 @@ typedef struct column {
 
 static column read_column(const char *dir, const char *attack, const char *name)
 {
-    char path[512];
     tt_csv csv;
     column c = {.n = 0};
-    snprintf(path, sizeof path, "%s/%s-csv/features-%s-target.csv", tt_test_dir(), dir, attack);
-    tt_ok(tt_csv_read(path, &csv, &err), &err);
+    tt_ok(tt_csv_read(path_of("%s-csv/features-%s-target.csv", dir, attack), &csv, &err), &err);
     size_t at = tt_csv_column(&csv, name);
     ck_assert_uint_ne(at, SIZE_MAX);
     ck_assert_uint_le(csv.n_rows, sizeof c.value / sizeof *c.value);
@@ -345,14 +311,13 @@ START_TEST(bf16_keeps_the_ranks_of_losses_and_nearly_those_of_their_differences)
     };
     static const char *const types[] = {"f32", "bf16"};
     for (int t = 0; t < 2; t++) {
-        ck_assert_msg(shell(PROGRAM "run " SPEC FIFTH
-                                    "'attacks={loss: {calibration: none}, clid: {calibration: none}}' "
-                                    "controls=off models.target.dtype=%s --quiet --out '%s/%s'",
-                            types[t], tt_test_dir(), types[t]) == 0,
+        ck_assert_msg(shell("'" PROGRAM "' run " SPEC FIFTH
+                            "'attacks={loss: {calibration: none}, clid: {calibration: none}}' "
+                            "controls=off models.target.dtype=%s --quiet --out '%s'",
+                            types[t], types[t]) == 0,
                       "%s", output);
-        ck_assert_msg(shell(PROGRAM "export '%s/%s' --out '%s/%s-csv'", tt_test_dir(), types[t],
-                            tt_test_dir(), types[t]) == 0,
-                      "%s", output);
+        ck_assert_msg(shell("'" PROGRAM "' export '%s' --out '%s-csv'", types[t], types[t]) == 0, "%s",
+                      output);
     }
     column loss = read_column("f32", "loss", "L_450");
     double mean = 0;

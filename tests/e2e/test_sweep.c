@@ -1,133 +1,56 @@
 /* Sweeps as a person runs them: what is shared is run once, a failed cell costs itself, kills cost nothing.
  */
-#include "base/file.h"
-#include "base/mem.h"
 #include "experiment/sweep_index.h"
-#include "support/test.h"
+#include "support/shell.h"
 
 #include <signal.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PROGRAM TT_BUILD_DIR "/telltale"
-#define OPTIONS " --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
-
-static char output[1 << 16];
 static tt_error err;
-
-/* The exit code; both streams are in `output`. */
-static int shell(const char *format, ...) TT_PRINTF(1, 2);
-
-static int shell(const char *format, ...)
-{
-    char line[4096];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 8, format, args);
-    va_end(args);
-    memcpy(line + n, " 2>&1", 6);
-    FILE *pipe = popen(line, "r");
-    ck_assert_ptr_nonnull(pipe);
-    size_t size = fread(output, 1, sizeof output - 1, pipe);
-    output[size] = '\0';
-    int status = pclose(pipe);
-    ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
-    return WEXITSTATUS(status);
-}
-
-static void has(const char *part)
-{
-    ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
-}
-
-static void lacks(const char *part)
-{
-    ck_assert_msg(strstr(output, part) == NULL, "'%s' is in:\n%s", part, output);
-}
-
-static const char head[] =
-    "version: 1\n"
-    "data:\n"
-    "  faces: {plugin: faces, size: 32, splits: {seen: 20, held_out: 20, a: 12, b: 12}}\n"
-    "models:\n"
-    "  target: {plugin: toy}\n"
-    "  shadow: {plugin: toy, weight: 0.4, members: faces.a, nonmembers: faces.b}\n"
-    "  control: {plugin: toy, weight: 0.1}\n"
-    "controls: off\n"
-    "members: faces.seen\n"
-    "nonmembers: faces.held_out\n"
-    "threat_model: {access: grey-box, captions: known}\n"
-    "device: {backend: reference, threads: 1}\n"
-    "batch: 4\n"
-    "attacks:\n"
-    "  loss: {}\n"
-    "  clid: {}\n";
 
 static const char four[] =
     "sweep: {grid: {attacks.clid.alpha: [0.1, 0.5], attacks.clid.t_mid: [300, 440]}}\n";
 
+/* Gives the path of the spec. */
 static const char *spec(const char *more)
 {
-    static char path[512];
     char text[4096];
-    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
-    snprintf(text, sizeof text, "%s%s", head, more);
-    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
-    return path;
+    snprintf(text, sizeof text, TOY_SPEC "controls: off\nattacks:\n  loss: {}\n  clid: {}\n%s", more);
+    return write_spec(text);
 }
 
-static int telltale(const char *command, const char *sweep, const char *dir, const char *more)
+static int swept(const char *command, const char *sweep, const char *dir, const char *more)
 {
-    return shell("'" PROGRAM "' %s '%s' --out '%s/%s'" OPTIONS "%s", command, spec(sweep), tt_test_dir(), dir,
-                 more);
-}
-
-/* How many entries of DIR's folder begin like this. */
-static int count(const char *dir, const char *within, const char *beginning)
-{
-    ck_assert_int_eq(shell("find '%s/%s/%s' -mindepth 1 -maxdepth 1 -name '%s*' | wc -l", tt_test_dir(), dir,
-                           within, beginning),
-                     0);
-    return atoi(output);
-}
-
-static void same(const char *a, const char *b, const char *file)
-{
-    int differ = shell("cmp '%s/%s/%s' '%s/%s/%s'", tt_test_dir(), a, file, tt_test_dir(), b, file);
-    ck_assert_msg(differ == 0, "%s", output);
+    return shell("'" PROGRAM "' %s '%s' --out '%s'" OPTIONS "%s", command, spec(sweep), dir, more);
 }
 
 START_TEST(what_cells_share_is_run_once_and_each_gives_the_bytes_of_its_own_run)
 {
-    ck_assert_int_eq(telltale("run", four, "grid", ""), 0);
+    ck_assert_int_eq(swept("run", four, "grid", ""), 0);
     has("cell 4 of 4: alpha=0.5,t_mid=440");
     has("4 cells, 4 done");
     has("0.5    440    control    clid");
     /* loss on three models, clid on three for each t_mid; scores of target and control */
-    ck_assert_int_eq(count("grid", "store", "measure-"), 9);
-    ck_assert_int_eq(count("grid", "store", "score-"), 10);
-    ck_assert_int_eq(count("grid", "store", "data-"), 1);
-    ck_assert_int_eq(count("grid", "cells", ""), 4);
-    ck_assert_int_eq(telltale("run", "", "alone", "attacks.clid.alpha=0.5 attacks.clid.t_mid=300"), 0);
-    ck_assert_int_eq(shell("cmp '%s/grid/cells/alpha=0.5,t_mid=300/results.h5' '%s/alone/results.h5'",
-                           tt_test_dir(), tt_test_dir()),
-                     0);
+    ck_assert_int_eq(count("grid/store", "measure-"), 9);
+    ck_assert_int_eq(count("grid/store", "score-"), 10);
+    ck_assert_int_eq(count("grid/store", "data-"), 1);
+    ck_assert_int_eq(count("grid/cells", ""), 4);
+    ck_assert_int_eq(swept("run", "", "alone", "attacks.clid.alpha=0.5 attacks.clid.t_mid=300"), 0);
+    ck_assert_int_eq(shell("cmp 'grid/cells/alpha=0.5,t_mid=300/results.h5' 'alone/results.h5'"), 0);
 }
 END_TEST
 
 START_TEST(jobs_change_no_byte)
 {
-    ck_assert_int_eq(telltale("run", four, "alone-one", ""), 0);
-    ck_assert_int_eq(telltale("run", four, "in-jobs", "--jobs 3"), 0);
-    ck_assert_int_eq(shell("cd '%s' && for c in alone-one/cells/*; do cmp $c/results.h5 "
-                           "in-jobs/cells/${c##*/}/results.h5 || exit 1; done",
-                           tt_test_dir()),
+    ck_assert_int_eq(swept("run", four, "alone-one", ""), 0);
+    ck_assert_int_eq(swept("run", four, "in-jobs", "--jobs 3"), 0);
+    ck_assert_int_eq(shell("for c in alone-one/cells/*; do cmp $c/results.h5 "
+                           "in-jobs/cells/${c##*/}/results.h5 || exit 1; done"),
                      0);
-    ck_assert_int_eq(telltale("run", four, "in-jobs", "--jobs 0"), 2);
+    ck_assert_int_eq(swept("run", four, "in-jobs", "--jobs 0"), 2);
     has("--jobs 0: a number from 1 to 64 must be there");
 }
 END_TEST
@@ -135,11 +58,9 @@ END_TEST
 START_TEST(cells_are_measured_together_and_share_their_evaluations)
 {
     /* other timesteps of the same images: the second cell's encodings are the first one's */
-    ck_assert_int_eq(telltale("run", "sweep: {grid: {attacks.clid.t_mid: [300, 440]}}\n", "together", ""), 0);
+    ck_assert_int_eq(swept("run", "sweep: {grid: {attacks.clid.t_mid: [300, 440]}}\n", "together", ""), 0);
     ck_assert_int_eq(
-        shell("grep '\"attack\": \"clid\", \"role\": \"target\"' '%s/together/cells/t_mid=440/run.json'",
-              tt_test_dir()),
-        0);
+        shell("grep '\"attack\": \"clid\", \"role\": \"target\"' 'together/cells/t_mid=440/run.json'"), 0);
     has("\"encodes\": 0, ");
     lacks("\"predictions\": 0, ");
 }
@@ -147,37 +68,37 @@ END_TEST
 
 START_TEST(a_sweep_that_is_done_starts_nothing_and_a_change_runs_what_it_touches)
 {
-    ck_assert_int_eq(telltale("run", four, "again", ""), 0);
-    ck_assert_int_eq(shell("rm -rf '%s'/again/cells/*/log '%s'/again/log", tt_test_dir(), tt_test_dir()), 0);
-    ck_assert_int_eq(telltale("run", four, "again", ""), 0);
+    ck_assert_int_eq(swept("run", four, "again", ""), 0);
+    ck_assert_int_eq(shell("rm -rf again/cells/*/log again/log"), 0);
+    ck_assert_int_eq(swept("run", four, "again", ""), 0);
     has("4 of 4 cells are done");
-    ck_assert_int_eq(shell("find '%s'/again/cells -name '*.log'", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("find again/cells -name '*.log'"), 0);
     lacks(".log");
     /* one value more of what only scoring reads: two new cells, no model is opened */
-    ck_assert_int_eq(telltale("run", four, "again", "'sweep.grid.attacks.clid.alpha=[0.1, 0.5, 0.9]'"), 0);
+    ck_assert_int_eq(swept("run", four, "again", "'sweep.grid.attacks.clid.alpha=[0.1, 0.5, 0.9]'"), 0);
     has("4 of 6 cells are done");
     lacks("measuring");
-    ck_assert_int_eq(shell("find '%s'/again/cells -name '*.log'", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("find again/cells -name '*.log'"), 0);
     lacks(".log");
-    ck_assert_int_eq(count("again", "store", "measure-"), 9);
-    ck_assert_int_eq(count("again", "store", "score-"), 14);
+    ck_assert_int_eq(count("again/store", "measure-"), 9);
+    ck_assert_int_eq(count("again/store", "score-"), 14);
 }
 END_TEST
 
 START_TEST(a_plan_counts_cells_and_steps_and_asks_each_question_once)
 {
-    ck_assert_int_eq(telltale("plan", four, "planned", ""), 0);
+    ck_assert_int_eq(swept("plan", four, "planned", ""), 0);
     has("alpha=0.1,t_mid=300     10       0       0     10         1664  time unknown");
     has("alpha=0.5,t_mid=440     10       0       8      2            0");
     has("4 cells, 40 steps, 19 of them different: 0 stored, 19 to do: at most 3224 predictions");
     has("asked once each: 5 attack plans (of 2 workers), 3 models, 1 sets of samples");
-    ck_assert_int_eq(telltale("run", four, "planned", ""), 0);
-    ck_assert_int_eq(telltale("plan", four, "planned", ""), 0);
+    ck_assert_int_eq(swept("run", four, "planned", ""), 0);
+    ck_assert_int_eq(swept("plan", four, "planned", ""), 0);
     has("19 stored, 0 to do\n");
-    ck_assert_int_eq(telltale("plan", four, "planned", "--cell alpha=0.1,t_mid=300"), 0);
+    ck_assert_int_eq(swept("plan", four, "planned", "--cell alpha=0.1,t_mid=300"), 0);
     has("10 steps, 10 stored, 0 to do");
-    ck_assert_int_eq(telltale("plan", four, "planned", "--cell alpha=0.1"), 2);
-    ck_assert_int_eq(telltale("explain", four, "planned", "clid"), 2);
+    ck_assert_int_eq(swept("plan", four, "planned", "--cell alpha=0.1"), 2);
+    ck_assert_int_eq(swept("explain", four, "planned", "clid"), 2);
     has("say which, --cell alpha=0.1,t_mid=300");
     ck_assert_int_eq(shell("'" PROGRAM "' validate '%s'" OPTIONS, spec(four)), 0);
     has("a sweep of 4 cells, alpha=0.1,t_mid=300 to alpha=0.5,t_mid=440");
@@ -201,17 +122,13 @@ START_TEST(a_plan_of_a_thousand_cells_asks_two_workers_and_knows_what_is_shared)
     put_numbers(middles, sizeof middles, 300, 20, 1);
     snprintf(sweep, sizeof sweep, "sweep: {grid: {attacks.clid.alpha: %s, attacks.clid.t_mid: %s}}\n", alphas,
              middles);
-    ck_assert_int_eq(
-        shell("'" PROGRAM "' plan '%s' --out '%s/thousand'" OPTIONS "| tail -2", spec(sweep), tt_test_dir()),
-        0);
+    ck_assert_int_eq(shell("'" PROGRAM "' plan '%s' --out 'thousand'" OPTIONS "| tail -2", spec(sweep)), 0);
     /* the loss on three models and its two scores; clid on three for each t_mid; two scores of each cell */
     has("1000 cells, 10000 steps, 2065 of them different: 0 stored, 2065 to do: at most 31304 predictions");
     has("asked once each: 1001 attack plans (of 2 workers), 3 models, 1 sets of samples");
     /* rates that were measured tell how long the rest takes */
-    ck_assert_int_eq(telltale("run", "", "thousand", ""), 0);
-    ck_assert_int_eq(
-        shell("'" PROGRAM "' plan '%s' --out '%s/thousand'" OPTIONS "| tail -2", spec(sweep), tt_test_dir()),
-        0);
+    ck_assert_int_eq(swept("run", "", "thousand", ""), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' plan '%s' --out 'thousand'" OPTIONS "| tail -2", spec(sweep)), 0);
     has("5 stored, 2060 to do: at most 31200 predictions, about ");
 }
 END_TEST
@@ -219,7 +136,7 @@ END_TEST
 /* The account of each measure step: what was computed, over all sessions, and how long it took. */
 static void read_ledger(const char *dir, char *ledger, size_t size)
 {
-    ck_assert_int_eq(shell("grep '\"attack\"' '%s/%s/run.json'", tt_test_dir(), dir), 0);
+    ck_assert_int_eq(shell("grep '\"attack\"' '%s/run.json'", dir), 0);
     has("\"predictions\": 560");
     snprintf(ledger, size, "%.8000s", output);
 }
@@ -229,21 +146,21 @@ START_TEST(alpha_scaler_and_calibration_change_without_a_query)
     static const char *const changes[] = {"attacks.clid.alpha=0.5", "attacks.clid.calibration=split",
                                           "attacks.clid.calibration=none 'attacks.clid.scaler=[1, 2, 3, 4]'"};
     char before[8192], after[8192];
-    ck_assert_int_eq(telltale("run", "", "ablated", ""), 0);
+    ck_assert_int_eq(swept("run", "", "ablated", ""), 0);
     read_ledger("ablated", before, sizeof before);
     char *ledger_line = strstr(before, "{\"attack\": \"clid\", \"role\": \"target\"");
     ck_assert_ptr_nonnull(ledger_line);
     char line[512];
     snprintf(line, sizeof line, "%.*s", (int)strcspn(ledger_line, "\n") - 1, ledger_line);
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        ck_assert_int_eq(shell("rm -r '%s/ablated/log'", tt_test_dir()), 0);
-        ck_assert_int_eq(telltale("run", "", "ablated", changes[i]), 0);
+        ck_assert_int_eq(shell("rm -r 'ablated/log'"), 0);
+        ck_assert_int_eq(swept("run", "", "ablated", changes[i]), 0);
         lacks("measuring");
         read_ledger("ablated", after, sizeof after);
         /* where the shadow calibrates nothing, what was measured on the shadow for clid is not listed */
         if (i < 1) ck_assert_str_eq(after, before);
         ck_assert_ptr_nonnull(strstr(after, line));
-        ck_assert_int_eq(shell("ls '%s/ablated/log'", tt_test_dir()), 0);
+        ck_assert_int_eq(shell("ls 'ablated/log'"), 0);
         has("scoring");
         lacks("model-");
     }
@@ -252,8 +169,8 @@ END_TEST
 
 START_TEST(in_one_process_the_bytes_are_the_same)
 {
-    ck_assert_int_eq(telltale("run", four, "apart", ""), 0);
-    ck_assert_int_eq(telltale("run", four, "together", "--in-process"), 0);
+    ck_assert_int_eq(swept("run", four, "apart", ""), 0);
+    ck_assert_int_eq(swept("run", four, "together", "--in-process"), 0);
     same("apart", "together", "sweep.json");
     same("apart", "together", "cells/alpha=0.1,t_mid=300/results.h5");
     same("apart", "together", "cells/alpha=0.5,t_mid=440/results.h5");
@@ -263,13 +180,13 @@ END_TEST
 START_TEST(mistakes_and_refusals_are_told_before_anything_runs)
 {
     ck_assert_int_eq(
-        telltale("run", "sweep: {grid: {attacks.clid.alpha: [0.1, 1.5], seed: [1, 2]}}\n", "bad", ""), 2);
+        swept("run", "sweep: {grid: {attacks.clid.alpha: [0.1, 1.5], seed: [1, 2]}}\n", "bad", ""), 2);
     has("attacks.clid.alpha is 1.5: must be between 0 and 1 (cell alpha=1.5,seed=1 and 1 more)");
-    ck_assert_int_eq(
-        telltale("run", "sweep: {grid: {threat_model.access: [grey-box, black-box]}}\n", "bad", ""), 3);
+    ck_assert_int_eq(swept("run", "sweep: {grid: {threat_model.access: [grey-box, black-box]}}\n", "bad", ""),
+                     3);
     has("attacks.loss needs encode, text, predict, which threat_model.access does not grant");
     has("(cell access=black-box)");
-    ck_assert_int_eq(shell("test -e '%s/bad'", tt_test_dir()), 1);
+    ck_assert_int_eq(shell("test -e 'bad'"), 1);
 }
 END_TEST
 
@@ -277,13 +194,11 @@ START_TEST(a_cell_that_fails_is_listed_and_the_others_are_done)
 {
     const char *failing =
         "sweep: {grid: {models.control.crash_after: {broken: 3, sound: 0}, seed: [1, 2]}}\n";
-    ck_assert_int_eq(telltale("run", failing, "failing", ""), 1);
+    ck_assert_int_eq(swept("run", failing, "failing", ""), 1);
     has("4 cells, 2 done, 2 failed:\n");
     has("  crash_after=broken,seed=1: 2 of 4 scores are missing, first: measuring on control: model control");
     tt_sweep_index index;
-    char dir[512];
-    snprintf(dir, sizeof dir, "%s/failing", tt_test_dir());
-    tt_ok(tt_sweep_index_read(dir, &index, &err), &err);
+    tt_ok(tt_sweep_index_read(path_of("failing"), &index, &err), &err);
     ck_assert_uint_eq(index.n, 4);
     for (size_t i = 0; i < index.n; i++) {
         tt_results results = {0};
@@ -297,8 +212,8 @@ START_TEST(a_cell_that_fails_is_listed_and_the_others_are_done)
     }
     tt_sweep_index_free(&index);
     /* what is the same but for speed is not measured again when it is mended */
-    ck_assert_int_eq(
-        telltale("run", failing, "failing", "'sweep.grid.models.control.crash_after={sound: 0}'"), 0);
+    ck_assert_int_eq(swept("run", failing, "failing", "'sweep.grid.models.control.crash_after={sound: 0}'"),
+                     0);
     has("2 of 2 cells are done");
 }
 END_TEST
@@ -309,61 +224,28 @@ START_TEST(a_cell_without_its_data_is_listed_and_the_others_are_done)
         "sweep: {grid: {data.faces: {drawn: {plugin: faces, size: 32, splits: {seen: 20, held_out: "
         "20, a: 12, b: 12}}, absent: {plugin: imagefolder, path: nowhere/, splits: {seen: 20, "
         "held_out: 20, a: 12, b: 12}}}}}\n";
-    ck_assert_int_eq(telltale("run", missing, "missing", ""), 1);
+    ck_assert_int_eq(swept("run", missing, "missing", ""), 1);
     has("2 cells, 1 done, 1 failed:\n  faces=absent: ");
     has("nowhere");
-    ck_assert_int_eq(telltale("plan", missing, "missing", ""), 1);
+    ck_assert_int_eq(swept("plan", missing, "missing", ""), 1);
     has("faces=absent  cannot run: ");
 }
 END_TEST
 
-/* Starts a run in the background, waits a while, sends the signal; the exit code, or minus the signal. */
-/* Signalled so long after the start, or, where `once` names a file of the folder, after that is there. */
-static int run_and_signal(const char *path, const char *dir, const char *once, long after_ms, int number)
-{
-    char out[512], log[512]; /* named here: a forked child would get a folder of its own */
-    snprintf(out, sizeof out, "%s/%s", tt_test_dir(), dir);
-    snprintf(log, sizeof log, "%s/signalled.txt", tt_test_dir());
-    pid_t pid = fork();
-    ck_assert_int_ge(pid, 0);
-    if (pid == 0) {
-        if (!freopen(log, "w", stderr) || !freopen("/dev/null", "w", stdout)) _exit(99);
-        execl(PROGRAM, "telltale", "run", path, "--out", out, "--plugin-dir", TT_BUILD_DIR "/tests/fixtures",
-              "models.target.delay_us=2000", "models.shadow.delay_us=2000", "models.control.delay_us=2000",
-              (char *)NULL);
-        _exit(98);
-    }
-    char file[600];
-    snprintf(file, sizeof file, "%s/%s", out, once ? once : "");
-    for (int i = 0; i < 6000 && once && access(file, F_OK) != 0; i++)
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
-    nanosleep(&(struct timespec){after_ms / 1000, after_ms % 1000 * 1000000}, NULL);
-    kill(pid, number);
-    int status;
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static int kills(void)
-{
-    const char *text = getenv("TELLTALE_TEST_KILLS");
-    return text ? atoi(text) : 8;
-}
-
 START_TEST(killed_anywhere_it_goes_on_and_gives_the_same_bytes)
 {
     const char *delay = "models.target.delay_us=0 models.shadow.delay_us=0 models.control.delay_us=0";
-    char path[512];
-    snprintf(path, sizeof path, "%s", spec(four));
+    const char *path = spec(four);
     int killed = 0;
     for (int i = 0; i < kills(); i++) {
-        int code = run_and_signal(path, "killed", NULL, 120 + 83 * (i * 7 % 11), SIGKILL);
+        int code =
+            run_and_signal(path, "killed", &(tt_test_signal){2000, NULL, 120 + 83 * (i * 7 % 11), SIGKILL});
         ck_assert_msg(code == -SIGKILL || code == 0, "exit code %d after %d kills", code, killed);
         killed += code == -SIGKILL;
     }
     ck_assert_int_gt(killed, 0);
-    ck_assert_int_eq(telltale("run", four, "killed", delay), 0);
-    ck_assert_int_eq(telltale("run", four, "whole", delay), 0);
+    ck_assert_int_eq(swept("run", four, "killed", delay), 0);
+    ck_assert_int_eq(swept("run", four, "whole", delay), 0);
     same("killed", "whole", "sweep.json");
     static const char *const cells[] = {"alpha=0.1,t_mid=300", "alpha=0.1,t_mid=440", "alpha=0.5,t_mid=300",
                                         "alpha=0.5,t_mid=440"};
@@ -372,35 +254,32 @@ START_TEST(killed_anywhere_it_goes_on_and_gives_the_same_bytes)
         snprintf(file, sizeof file, "cells/%s/results.h5", cells[i]);
         same("killed", "whole", file);
     }
-    ck_assert_int_eq(count("killed", "store", "measure-"), 9);
+    ck_assert_int_eq(count("killed/store", "measure-"), 9);
 }
 END_TEST
 
 START_TEST(interrupted_it_says_how_to_go_on_and_lists_what_is_left)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s", spec(four));
-    ck_assert_int_eq(run_and_signal(path, "stopped", "sweep.json", 300, SIGINT), 4);
-    ck_assert_int_eq(shell("cat '%s/signalled.txt'", tt_test_dir()), 0);
+    const char *path = spec(four);
+    ck_assert_int_eq(run_and_signal(path, "stopped", &(tt_test_signal){2000, "sweep.json", 300, SIGINT}), 4);
+    ck_assert_int_eq(shell("cat 'signalled.txt'"), 0);
     has("stopped; what was measured is kept");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/stopped'", tt_test_dir()), 0);
+    ck_assert_int_eq(report("stopped", ""), 0);
     has(" not run to the end");
     const char *delay = "models.target.delay_us=0 models.shadow.delay_us=0 models.control.delay_us=0";
-    ck_assert_int_eq(telltale("run", four, "stopped", delay), 0);
+    ck_assert_int_eq(swept("run", four, "stopped", delay), 0);
     has("4 cells, 4 done");
 }
 END_TEST
 
 START_TEST(gc_keeps_what_every_cell_uses)
 {
-    ck_assert_int_eq(telltale("run", four, "kept", ""), 0);
-    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/kept'", tt_test_dir()), 0);
+    ck_assert_int_eq(swept("run", four, "kept", ""), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' gc 'kept'"), 0);
     has("20 artifacts in use, 0 removed");
-    ck_assert_int_eq(shell("rm -r '%s/kept/cells/alpha=0.5,t_mid=300' '%s/kept/cells/alpha=0.1,t_mid=300'",
-                           tt_test_dir(), tt_test_dir()),
-                     0);
+    ck_assert_int_eq(shell("rm -r 'kept/cells/alpha=0.5,t_mid=300' 'kept/cells/alpha=0.1,t_mid=300'"), 0);
     /* three measurements and four scores of clid at t_mid 300 */
-    ck_assert_int_eq(shell("'" PROGRAM "' gc '%s/kept'", tt_test_dir()), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' gc 'kept'"), 0);
     has("13 artifacts in use, 7 removed");
 }
 END_TEST
@@ -408,20 +287,20 @@ END_TEST
 START_TEST(report_shows_a_line_for_each_cell_and_attack)
 {
     char table[8192];
-    ck_assert_int_eq(telltale("run", four, "told", ""), 0);
+    ck_assert_int_eq(swept("run", four, "told", ""), 0);
     snprintf(table, sizeof table, "%s", strstr(output, "alpha  t_mid  model"));
     *strstr(table, "Intervals") = '\0';
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told'", tt_test_dir()), 0);
+    ck_assert_int_eq(report("told", ""), 0);
     has(table);
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --json", tt_test_dir()), 0);
+    ck_assert_int_eq(report("told", "--json"), 0);
     has("{\"name\": \"alpha=0.1,t_mid=300\", \"values\": {\"attacks.clid.alpha\": 0.1, "
         "\"attacks.clid.t_mid\": 300}");
     has("\"tpr_at_1_percent_fpr\": null");
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --figures", tt_test_dir()), 0);
-    ck_assert_int_eq(shell("test -s '%s/told/figures/runs-target.dat'", tt_test_dir()), 0);
-    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told/cells/alpha=0.1,t_mid=300'", tt_test_dir()), 0);
+    ck_assert_int_eq(report("told", "--figures"), 0);
+    ck_assert_int_eq(shell("test -s 'told/figures/runs-target.dat'"), 0);
+    ck_assert_int_eq(report("told/cells/alpha=0.1,t_mid=300", ""), 0);
     has("control (never saw the data)");
-    ck_assert_int_ne(telltale("run", "", "told", ""), 0);
+    ck_assert_int_ne(swept("run", "", "told", ""), 0);
     has("holds a sweep: give this run another folder");
 }
 END_TEST
@@ -435,12 +314,12 @@ START_TEST(a_sweep_file_that_lies_is_refused)
                 {"alpha=0.1,t_mid=440", "..\\/.."},
                 {"done", "finished"},
                 {"\"axes\"", "\"axis\""}};
-    ck_assert_int_eq(telltale("run", four, "lying", ""), 0);
+    ck_assert_int_eq(swept("run", four, "lying", ""), 0);
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-        ck_assert_int_eq(shell("mkdir -p '%s/lie'; sed 's/%s/%s/' '%s/lying/sweep.json' >'%s/lie/sweep.json'",
-                               tt_test_dir(), lies[i].from, lies[i].to, tt_test_dir(), tt_test_dir()),
+        ck_assert_int_eq(shell("mkdir -p 'lie'; sed 's/%s/%s/' 'lying/sweep.json' >'lie/sweep.json'",
+                               lies[i].from, lies[i].to),
                          0);
-        ck_assert_int_ne(shell("'" PROGRAM "' report '%s/lie'", tt_test_dir()), 0);
+        ck_assert_int_ne(report("lie", ""), 0);
         has("is not what `telltale run` writes of a sweep");
     }
 }
@@ -448,14 +327,13 @@ END_TEST
 
 START_TEST(the_example_runs_on_the_embedded_models)
 {
-    ck_assert_int_eq(shell("'" PROGRAM "' run '" TT_SOURCE_DIR "/configs/sweep.yaml' --out '%s/example' "
-                           "data.faces.splits='{seen: 8, held_out: 8, shadow_seen: 8, shadow_held_out: 8}'",
-                           tt_test_dir()),
+    ck_assert_int_eq(shell("'" PROGRAM "' run '" TT_SOURCE_DIR "/configs/sweep.yaml' --out 'example' "
+                           "data.faces.splits='{seen: 8, held_out: 8, shadow_seen: 8, shadow_held_out: 8}'"),
                      0);
     has("6 cells, 6 done");
     has("0.9    t450       control    clid");
     /* clid once on three models, the loss at two timesteps; images and captions alone */
-    ck_assert_int_eq(count("example", "store", "measure-"), 11);
+    ck_assert_int_eq(count("example/store", "measure-"), 11);
 }
 END_TEST
 

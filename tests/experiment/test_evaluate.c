@@ -1,21 +1,16 @@
-#include "base/file.h"
 #include "experiment/evaluate.h"
 #include "formats/csv.h"
 #include "formats/json.h"
-#include "support/test.h"
+#include "support/shell.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 static const char *write_csv(const char *text)
 {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/scores.csv", tt_test_dir());
-    tt_error err = {0};
-    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
-    return path;
+    write_text("scores.csv", text);
+    return path_of("scores.csv");
 }
 
 START_TEST(released_scores_give_the_published_auc)
@@ -94,43 +89,22 @@ START_TEST(bad_files_are_refused_with_place_and_reason)
 }
 END_TEST
 
-static int run(const char *arguments)
+static int evaluate(const char *scores, const char *more)
 {
-    char command[1024];
-    snprintf(command, sizeof command, "%s/telltale %s >%s/out 2>&1", TT_BUILD_DIR, arguments, tt_test_dir());
-    int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    write_text("scores.csv", scores);
+    return shell("'" PROGRAM "' evaluate scores.csv %s", more);
 }
 
 START_TEST(the_program_prints_a_table_and_exit_codes)
 {
-    char arguments[600];
-    snprintf(arguments, sizeof arguments, "evaluate %s",
-             write_csv("label,score\n1,0.9\n1,0.6\n0,0.7\n0,0.1\n"));
-    ck_assert_int_eq(run(arguments), 0);
-    snprintf(arguments, sizeof arguments, "evaluate %s --json", write_csv("label,score\n1,0.9\n0,0.1\n"));
-    ck_assert_int_eq(run(arguments), 0);
-    ck_assert_int_eq(run("evaluate /nowhere/x.csv"), 2);
-    ck_assert_int_eq(run("evaluate"), 2);
-    ck_assert_int_eq(run("evaluate --help"), 0);
-    ck_assert_int_eq(run("no-such-command"), 2);
+    ck_assert_int_eq(evaluate("label,score\n1,0.9\n1,0.6\n0,0.7\n0,0.1\n", ""), 0);
+    ck_assert_int_eq(evaluate("label,score\n1,0.9\n0,0.1\n", "--json"), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' evaluate /nowhere/x.csv"), 2);
+    ck_assert_int_eq(shell("'" PROGRAM "' evaluate"), 2);
+    ck_assert_int_eq(shell("'" PROGRAM "' evaluate --help"), 0);
+    ck_assert_int_eq(shell("'" PROGRAM "' no-such-command"), 2);
 }
 END_TEST
-
-static char printed[1 << 16];
-
-/* What the program printed last. */
-static const char *output(void)
-{
-    char path[512], *text;
-    size_t size;
-    tt_error err = {0};
-    snprintf(path, sizeof path, "%s/out", tt_test_dir());
-    tt_ok(tt_file_read(path, sizeof printed - 1, &text, &size, &err), &err);
-    memcpy(printed, text, size + 1);
-    tt_free(text);
-    return printed;
-}
 
 /* The column, in characters and not bytes, at which `at` stands in its line. */
 static int column_of(const char *text, const char *at)
@@ -148,10 +122,8 @@ static const char two_seeds[] = "label,score,seed\n1,0.9,1\n1,0.6,1\n0,0.5,1\n0,
 
 START_TEST(the_table_is_aligned_and_says_what_cannot_be_resolved)
 {
-    char arguments[600];
-    snprintf(arguments, sizeof arguments, "evaluate %s --fpr 0.5,0.01", write_csv(two_seeds));
-    ck_assert_int_eq(run(arguments), 0);
-    const char *text = output(), *second = strstr(text, "\n2 "), *mean = strstr(text, "\nmean");
+    ck_assert_int_eq(evaluate(two_seeds, "--fpr 0.5,0.01"), 0);
+    const char *text = output, *second = strstr(text, "\n2 "), *mean = strstr(text, "\nmean");
     ck_assert(second && mean);
     const char *auc = strstr(mean, "0.8750 ±");
     ck_assert_ptr_nonnull(auc);
@@ -170,10 +142,8 @@ END_TEST
 
 START_TEST(the_json_output_is_json)
 {
-    char arguments[600];
-    snprintf(arguments, sizeof arguments, "evaluate --json %s --fpr 0.5,0.01", write_csv(two_seeds));
-    ck_assert_int_eq(run(arguments), 0);
-    const char *text = output();
+    ck_assert_int_eq(evaluate(two_seeds, "--json --fpr 0.5,0.01"), 0);
+    const char *text = output;
     tt_arena *arena = tt_arena_create(0);
     tt_node *root;
     tt_error err = {0};
@@ -186,14 +156,12 @@ END_TEST
 
 START_TEST(members_are_judged_as_a_set_where_that_is_asked)
 {
-    char arguments[600];
     /* Welch: means 0.75 and 0.3, variances 0.045 and 0.08: t 0.45/0.25 = 1.8 */
-    snprintf(arguments, sizeof arguments, "evaluate --json --set %s", write_csv(two_seeds));
-    ck_assert_int_eq(run(arguments), 0);
+    ck_assert_int_eq(evaluate(two_seeds, "--json --set"), 0);
     tt_arena *arena = tt_arena_create(0);
     tt_node *root;
     tt_error err = {0};
-    const char *text = output();
+    const char *text = output;
     tt_ok(tt_json_parse(arena, "out", text, strlen(text), &root, &err), &err);
     const tt_node *seed = tt_node_get(root, "seeds")->children, *p = tt_node_get(seed, "set_welch_p");
     ck_assert_ptr_nonnull(p);
@@ -201,26 +169,22 @@ START_TEST(members_are_judged_as_a_set_where_that_is_asked)
     ck_assert_double_eq_tol(strtod(p->text, NULL), tt_student_upper(1.8, df), 1e-12);
     ck_assert_uint_eq(tt_node_get(seed, "set_power")->n_children, TT_SET_SIZES);
     tt_arena_destroy(arena);
-    snprintf(arguments, sizeof arguments, "evaluate %s --set", write_csv("label,score\n1,0.9\n0,0.1\n"));
-    ck_assert_int_eq(run(arguments), 0);
-    ck_assert_ptr_nonnull(strstr(output(), "not resolvable: at least 2 members and 2 non-members"));
-    snprintf(arguments, sizeof arguments, "evaluate %s", write_csv(two_seeds));
-    ck_assert_int_eq(run(arguments), 0);
-    ck_assert_ptr_null(strstr(output(), "as a set"));
+    ck_assert_int_eq(evaluate("label,score\n1,0.9\n0,0.1\n", "--set"), 0);
+    has("not resolvable: at least 2 members and 2 non-members");
+    ck_assert_int_eq(evaluate(two_seeds, ""), 0);
+    lacks("as a set");
 }
 END_TEST
 
 START_TEST(bad_rates_are_refused)
 {
-    const char *path = write_csv(two_seeds);
     static const char *const bad[] = {"0",       "1",   "x",    "0.1,",
                                       "0.1;0.2", "nan", "-0.1", ".1,.1,.1,.1,.1,.1,.1,.1,.1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        char arguments[700];
-        snprintf(arguments, sizeof arguments, "evaluate %s --fpr '%s'", path, bad[i]);
-        ck_assert_int_eq(run(arguments), 2);
-        const char *text = output();
-        ck_assert_msg(strstr(text, "--fpr") != NULL, "%s", text);
+        char rates[64];
+        snprintf(rates, sizeof rates, "--fpr '%s'", bad[i]);
+        ck_assert_int_eq(evaluate(two_seeds, rates), 2);
+        has("--fpr");
     }
 }
 END_TEST

@@ -1,32 +1,9 @@
 /* The spec's `replication`: which cells it makes, alone and with a sweep, and every mistake with its place.
  */
-#include "base/file.h"
-#include "experiment/sweep.h"
-#include "support/test.h"
+#include "support/shell.h"
+#include "support/sweeps.h"
 
 #include <string.h>
-
-static tt_error err;
-static tt_problems problems;
-static tt_registry *registry;
-static tt_plugin_source source;
-static tt_sweep *sweep;
-
-static void setup(void)
-{
-    static const char *const dirs[] = {TT_BUILD_DIR "/tests/fixtures"};
-    err = (tt_error){0};
-    tt_ok(tt_registry_open(dirs, 1, &registry, &err), &err);
-    source = tt_plugin_source_registry(registry);
-    sweep = NULL;
-}
-
-static void teardown(void)
-{
-    tt_sweep_free(sweep);
-    tt_problems_free(&problems);
-    tt_registry_close(registry);
-}
 
 static const char head[] =
     "version: 1\n"
@@ -43,71 +20,30 @@ static const char head[] =
     "device: {backend: reference}\n";
 
 /* What stands behind the head begins in line 13. */
-static tt_status open_with(const char *text, const char *override)
+static void setup(void)
 {
-    static char path[512];
-    char whole[4096];
-    snprintf(path, sizeof path, "%s/s.yaml", tt_test_dir());
-    snprintf(whole, sizeof whole, "%s%s", head, text);
-    tt_ok(tt_file_write(path, whole, strlen(whole), &err), &err);
-    tt_sweep_free(sweep);
-    sweep = NULL;
-    tt_problems_free(&problems);
-    err = (tt_error){0};
-    tt_spec_request request = {path, &override, override != NULL};
-    return tt_sweep_open(&request, &problems, &sweep, &err);
-}
-
-static void has_problem(const char *part)
-{
-    for (size_t i = 0; i < problems.n; i++)
-        if (strstr(problems.list[i].message, part)) return;
-    ck_abort_msg("no problem says '%s'; the first is '%s'", part, problems.n ? problems.list[0].message : "");
-}
-
-static void refused(const char *text, const char *part)
-{
-    ck_assert_int_ne(open_with(text, NULL), TT_OK);
-    has_problem(part);
-}
-
-static tt_status check(const char *text)
-{
-    tt_status s = open_with(text, NULL);
-    return s ? s : tt_sweep_check(sweep, &source, NULL, &problems, &err);
-}
-
-static void cell_says(const char *name, const char *part)
-{
-    size_t cell;
-    tt_spec *spec = NULL;
-    tt_problems own = {0};
-    tt_ok(tt_sweep_find(sweep, name, &cell, &err), &err);
-    tt_ok(tt_sweep_cell(sweep, cell, &source, &own, &spec, &err), &err);
-    ck_assert_msg(strstr(spec->resolved, part) != NULL, "'%s' is not in %s", part, spec->resolved);
-    ck_assert_ptr_null(strstr(spec->resolved, "replication"));
-    tt_spec_free(spec);
-    tt_problems_free(&own);
+    sweeps_setup(head, "replication");
 }
 
 START_TEST(seeds_are_counted_on_from_the_specs_own_or_listed_or_named)
 {
-    tt_ok(check("replication: {attack_seeds: 3}\n"), &err);
+    tt_ok(check("replication: {attack_seeds: 3}\n"), &sweep_error);
     ck_assert_uint_eq(sweep->n, 3);
     ck_assert_int_eq(sweep->axes[0].level, TT_LEVEL_ATTACK);
     ck_assert_str_eq(sweep->names[0], "seed=7");
     cell_says("seed=9", "\"seed\":9");
-    tt_ok(open_with("replication: {attack_seeds: 2}\n", "seed=20"), &err);
+    tt_ok(open_with("replication: {attack_seeds: 2}\n", "seed=20"), &sweep_error);
     ck_assert_str_eq(sweep->names[1], "seed=21");
-    tt_ok(open_with("replication: {attack_seeds: 2}\n", "replication.attack_seeds=4"), &err);
+    tt_ok(open_with("replication: {attack_seeds: 2}\n", "replication.attack_seeds=4"), &sweep_error);
     ck_assert_uint_eq(sweep->n, 4);
-    tt_ok(open_with("replication: {attack_seeds: 2}\n", "replication=null"), &err);
+    tt_ok(open_with("replication: {attack_seeds: 2}\n", "replication=null"), &sweep_error);
     ck_assert_ptr_null(sweep);
-    tt_ok(check("replication: {attack_seeds: [5, 1]}\n"), &err);
+    tt_ok(check("replication: {attack_seeds: [5, 1]}\n"), &sweep_error);
     cell_says("seed=5", "\"seed\":5");
-    tt_ok(check("replication: {attack_seeds: {a: 5, b: 1}}\n"), &err);
+    tt_ok(check("replication: {attack_seeds: {a: 5, b: 1}}\n"), &sweep_error);
     cell_says("seed=b", "\"seed\":1");
-    tt_ok(check("replication: {attack_seeds: {plain: , other: {attacks.clid.classifier_seed: 3}}}\n"), &err);
+    tt_ok(check("replication: {attack_seeds: {plain: , other: {attacks.clid.classifier_seed: 3}}}\n"),
+          &sweep_error);
     cell_says("seed=plain", "\"classifier_seed\":0");
     cell_says("seed=other", "\"classifier_seed\":3");
     cell_says("seed=other", "\"seed\":7");
@@ -116,16 +52,16 @@ END_TEST
 
 START_TEST(splits_draw_both_data_sets_anew_each_from_its_own_split_seed)
 {
-    tt_ok(check("replication: {splits: 2}\n"), &err);
+    tt_ok(check("replication: {splits: 2}\n"), &sweep_error);
     ck_assert_uint_eq(sweep->n, 2);
     ck_assert_int_eq(sweep->axes[0].level, TT_LEVEL_SPLIT);
     cell_says("split=5", "\"split_seed\":5");
     cell_says("split=5", "\"split_seed\":1"); /* of `other`, whose first is 0 */
-    tt_ok(check("replication: {splits: [8, 9]}\n"), &err);
+    tt_ok(check("replication: {splits: [8, 9]}\n"), &sweep_error);
     cell_says("split=9", "\"split_seed\":9");
-    tt_ok(check("replication: {splits: {a: 8, b: 9}}\n"), &err);
+    tt_ok(check("replication: {splits: {a: 8, b: 9}}\n"), &sweep_error);
     cell_says("split=a", "\"split_seed\":8");
-    tt_ok(check("replication: {splits: {a: , b: {nonmembers: mine.held_out}}}\n"), &err);
+    tt_ok(check("replication: {splits: {a: , b: {nonmembers: mine.held_out}}}\n"), &sweep_error);
     cell_says("split=a", "\"nonmembers\":\"other.held_out\"");
     cell_says("split=b", "\"nonmembers\":\"mine.held_out\"");
 }
@@ -135,7 +71,7 @@ START_TEST(each_cell_of_a_sweep_is_repeated)
 {
     tt_ok(check("sweep: {grid: {attacks.clid.alpha: [0.1, 0.5]}, name: \"a${alpha}\"}\n"
                 "replication: {attack_seeds: 2, splits: 2}\n"),
-          &err);
+          &sweep_error);
     ck_assert_uint_eq(sweep->n, 8);
     ck_assert_str_eq(sweep->names[0], "a0.1,split=4,seed=7");
     ck_assert_str_eq(sweep->names[1], "a0.1,split=4,seed=8");
@@ -147,10 +83,10 @@ END_TEST
 
 START_TEST(one_run_is_not_made_of_replicates_in_silence)
 {
-    tt_ok(open_with("replication: {attack_seeds: 2}\n", NULL), &err);
+    tt_ok(open_with("replication: {attack_seeds: 2}\n", NULL), &sweep_error);
     tt_spec *spec = NULL;
-    tt_fails(tt_spec_load(sweep->path, NULL, 0, &source, &spec, &err), TT_ERR_INVALID,
-             "replication: this spec stands for several runs", &err);
+    tt_fails(tt_spec_load(sweep->path, NULL, 0, &source, &spec, &sweep_error), TT_ERR_INVALID,
+             "replication: this spec stands for several runs", &sweep_error);
 }
 END_TEST
 
@@ -231,17 +167,14 @@ END_TEST
 
 START_TEST(a_training_that_is_not_there_is_refused_before_any_work)
 {
-    char path[512], base[512];
-    snprintf(path, sizeof path, "%s/t.yaml", tt_test_dir());
-    snprintf(base, sizeof base, "%s/b.yaml", tt_test_dir());
     static const char text[] = "base: b.yaml\n"
                                "models: {target: {plugin: sd15, path: .}}\n"
                                "replication: {trainings: {one: ., two: nowhere/}}\n";
-    tt_ok(tt_file_write(base, head, strlen(head), &err), &err);
-    tt_ok(tt_file_write(path, text, strlen(text), &err), &err);
-    tt_spec_request request = {path, NULL, 0};
-    tt_ok(tt_sweep_open(&request, &problems, &sweep, &err), &err);
-    ck_assert_int_ne(tt_sweep_check(sweep, &source, NULL, &problems, &err), TT_OK);
+    write_text("b.yaml", head);
+    write_text("t.yaml", text);
+    tt_spec_request request = {path_of("t.yaml"), NULL, 0};
+    tt_ok(tt_sweep_open(&request, &problems, &sweep, &sweep_error), &sweep_error);
+    ck_assert_int_ne(tt_sweep_check(sweep, &source, NULL, &problems, &sweep_error), TT_OK);
     ck_assert_uint_eq(problems.n, 1);
     has_problem("t.yaml:3:40: replication.trainings: models.target.path is ");
     has_problem("nowhere/: there is no such file or folder (cell training=two)");
@@ -252,7 +185,7 @@ Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("replication");
     TCase *tc = tcase_create("replication");
-    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, setup, sweeps_teardown);
     tcase_add_test(tc, seeds_are_counted_on_from_the_specs_own_or_listed_or_named);
     tcase_add_test(tc, splits_draw_both_data_sets_anew_each_from_its_own_split_seed);
     tcase_add_test(tc, each_cell_of_a_sweep_is_repeated);

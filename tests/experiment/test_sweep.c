@@ -1,31 +1,8 @@
 /* The spec's `sweep`: cells, their names and specs, and every mistake told once with its place. */
-#include "base/file.h"
-#include "experiment/sweep.h"
-#include "support/test.h"
+#include "support/shell.h"
+#include "support/sweeps.h"
 
 #include <string.h>
-
-static tt_error err;
-static tt_problems problems;
-static tt_registry *registry;
-static tt_plugin_source source;
-static tt_sweep *sweep;
-
-static void setup(void)
-{
-    static const char *const dirs[] = {TT_BUILD_DIR "/tests/fixtures"};
-    err = (tt_error){0};
-    tt_ok(tt_registry_open(dirs, 1, &registry, &err), &err);
-    source = tt_plugin_source_registry(registry);
-    sweep = NULL;
-}
-
-static void teardown(void)
-{
-    tt_sweep_free(sweep);
-    tt_problems_free(&problems);
-    tt_registry_close(registry);
-}
 
 static const char head[] = "version: 1\n"
                            "data:\n"
@@ -41,57 +18,14 @@ static const char head[] = "version: 1\n"
                            "device: {backend: reference}\n";
 
 /* What stands behind the head begins in line 13. */
-static tt_status open_with(const char *text, const char *override)
+static void setup(void)
 {
-    static char path[512];
-    char whole[4096];
-    snprintf(path, sizeof path, "%s/s.yaml", tt_test_dir());
-    snprintf(whole, sizeof whole, "%s%s", head, text);
-    tt_ok(tt_file_write(path, whole, strlen(whole), &err), &err);
-    tt_sweep_free(sweep);
-    sweep = NULL;
-    tt_problems_free(&problems);
-    err = (tt_error){0};
-    tt_spec_request request = {path, &override, override != NULL};
-    return tt_sweep_open(&request, &problems, &sweep, &err);
-}
-
-static void has_problem(const char *part)
-{
-    for (size_t i = 0; i < problems.n; i++)
-        if (strstr(problems.list[i].message, part)) return;
-    ck_abort_msg("no problem says '%s'; the first is '%s'", part, problems.n ? problems.list[0].message : "");
-}
-
-static void refused(const char *text, const char *part)
-{
-    ck_assert_int_ne(open_with(text, NULL), TT_OK);
-    has_problem(part);
-}
-
-/* Opens and checks all cells; what is wrong is in `problems`. */
-static tt_status check(const char *text)
-{
-    tt_status s = open_with(text, NULL);
-    return s ? s : tt_sweep_check(sweep, &source, NULL, &problems, &err);
-}
-
-static void cell_says(const char *name, const char *part)
-{
-    size_t cell;
-    tt_spec *spec = NULL;
-    tt_problems own = {0};
-    tt_ok(tt_sweep_find(sweep, name, &cell, &err), &err);
-    tt_ok(tt_sweep_cell(sweep, cell, &source, &own, &spec, &err), &err);
-    ck_assert_msg(strstr(spec->resolved, part) != NULL, "'%s' is not in %s", part, spec->resolved);
-    ck_assert_ptr_null(strstr(spec->resolved, "sweep"));
-    tt_spec_free(spec);
-    tt_problems_free(&own);
+    sweeps_setup(head, "sweep");
 }
 
 START_TEST(a_grid_makes_every_combination_and_names_them)
 {
-    tt_ok(check("sweep: {grid: {attacks.clid.alpha: [0.1, 0.5], seed: [1, 2]}}\n"), &err);
+    tt_ok(check("sweep: {grid: {attacks.clid.alpha: [0.1, 0.5], seed: [1, 2]}}\n"), &sweep_error);
     static const char *const names[] = {"alpha=0.1,seed=1", "alpha=0.1,seed=2", "alpha=0.5,seed=1",
                                         "alpha=0.5,seed=2"};
     ck_assert_uint_eq(sweep->n, 4);
@@ -101,8 +35,8 @@ START_TEST(a_grid_makes_every_combination_and_names_them)
     cell_says("alpha=0.1,seed=2", "\"seed\":2");
     cell_says("alpha=0.5,seed=1", "\"alpha\":0.5");
     size_t cell;
-    tt_fails(tt_sweep_find(sweep, "alpha=0.5,sed=1", &cell, &err), TT_ERR_NOT_FOUND,
-             "did you mean 'alpha=0.5,seed=1'?", &err);
+    tt_fails(tt_sweep_find(sweep, "alpha=0.5,sed=1", &cell, &sweep_error), TT_ERR_NOT_FOUND,
+             "did you mean 'alpha=0.5,seed=1'?", &sweep_error);
 }
 END_TEST
 
@@ -113,7 +47,7 @@ START_TEST(zipped_axes_advance_together_within_a_grid)
               "  grid: {seed: [1, 2]}\n"
               "  zip: {attacks.clid.alpha: [0.1, 0.2, 0.3], attacks.loss.timesteps: [[440], [450], [460]]}\n"
               "  name: s${seed}-a${alpha}-t${attacks.loss.timesteps}\n"),
-        &err);
+        &sweep_error);
     ck_assert_uint_eq(sweep->n, 6);
     ck_assert_str_eq(sweep->names[0], "s1-a0.1-t440");
     ck_assert_str_eq(sweep->names[5], "s2-a0.3-t460");
@@ -131,7 +65,7 @@ START_TEST(values_and_sets_of_keys_may_have_names)
                 "    variant:\n"
                 "      plain:\n"
                 "      strong: {attacks.clid.alpha: 0.75, seed: 7}\n"),
-          &err);
+          &sweep_error);
     ck_assert_uint_eq(sweep->n, 4);
     ck_assert_str_eq(sweep->names[3], "splits=many,strong");
     cell_says("splits=few,plain", "\"alpha\":0.25");
@@ -143,10 +77,10 @@ END_TEST
 
 START_TEST(references_are_followed_in_each_cell)
 {
-    tt_ok(check("sweep: {grid: {seed: [3, 4]}}\nbatch: \"${spec.seed}\"\n"), &err);
+    tt_ok(check("sweep: {grid: {seed: [3, 4]}}\nbatch: \"${spec.seed}\"\n"), &sweep_error);
     cell_says("seed=4", "\"batch\":4");
     tt_ok(check("sweep: {grid: {attacks.clid.alpha: [\"${NOT_SET:-0.5}\", 0.125]}, name: \"x${alpha}\"}\n"),
-          &err);
+          &sweep_error);
     cell_says("x0.125", "\"alpha\":0.125");
 }
 END_TEST
@@ -155,12 +89,12 @@ START_TEST(overrides_reach_the_sweep_and_may_leave_it_out)
 {
     tt_ok(
         open_with("sweep: {grid: {attacks.clid.alpha: [0.1, 0.5]}}\n", "sweep.grid.attacks.clid.alpha=[0.3]"),
-        &err);
+        &sweep_error);
     ck_assert_uint_eq(sweep->n, 1);
     ck_assert_str_eq(sweep->names[0], "alpha=0.3");
-    tt_ok(open_with("sweep: {grid: {seed: [1, 2]}}\n", "sweep.zip.batch=[1, 2, 3]"), &err);
+    tt_ok(open_with("sweep: {grid: {seed: [1, 2]}}\n", "sweep.zip.batch=[1, 2, 3]"), &sweep_error);
     ck_assert_uint_eq(sweep->n, 6);
-    tt_ok(open_with("sweep: {grid: {seed: [1, 2]}}\n", "sweep=null"), &err);
+    tt_ok(open_with("sweep: {grid: {seed: [1, 2]}}\n", "sweep=null"), &sweep_error);
     ck_assert_ptr_null(sweep);
     ck_assert_int_ne(open_with("sweep: {grid: {seed: [1, 2]}}\n", "seed=5"), TT_OK);
     has_problem("override seed=5: an axis of the sweep sets that in every cell");
@@ -169,10 +103,10 @@ END_TEST
 
 START_TEST(one_run_is_not_made_of_a_sweep_in_silence)
 {
-    tt_ok(open_with("sweep: {grid: {seed: [1, 2]}}\n", NULL), &err);
+    tt_ok(open_with("sweep: {grid: {seed: [1, 2]}}\n", NULL), &sweep_error);
     tt_spec *spec = NULL;
-    tt_fails(tt_spec_load(sweep->path, NULL, 0, &source, &spec, &err), TT_ERR_INVALID,
-             "this spec stands for several runs", &err);
+    tt_fails(tt_spec_load(sweep->path, NULL, 0, &source, &spec, &sweep_error), TT_ERR_INVALID,
+             "this spec stands for several runs", &sweep_error);
 }
 END_TEST
 
@@ -219,7 +153,7 @@ START_TEST(too_many_cells_are_taken_for_a_mistake_until_the_limit_is_raised)
 {
     refused("sweep: {grid: {seed: [1, 2], batch: [1, 2, 3]}, max_cells: 5}\n",
             "s.yaml:13:8: sweep makes 6 cells, and sweep.max_cells allows 5");
-    tt_ok(open_with("sweep: {grid: {seed: [1, 2], batch: [1, 2, 3]}, max_cells: 6}\n", NULL), &err);
+    tt_ok(open_with("sweep: {grid: {seed: [1, 2], batch: [1, 2, 3]}, max_cells: 6}\n", NULL), &sweep_error);
     ck_assert_uint_eq(sweep->n, 6);
 }
 END_TEST
@@ -244,7 +178,7 @@ START_TEST(a_thousand_cells_are_a_thousand_specs)
     char text[8192] =
         "sweep: {grid: {seed: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], batch: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "
         "attacks.clid.alpha: [.1, .2, .3, .4, .5, .6, .7, .8, .9, 1]}}\n";
-    tt_ok(check(text), &err);
+    tt_ok(check(text), &sweep_error);
     ck_assert_uint_eq(sweep->n, 1000);
     cell_says("seed=10,batch=10,alpha=.9", "\"alpha\":0.9");
 }
@@ -254,7 +188,7 @@ Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("sweep");
     TCase *tc = tcase_create("sweep");
-    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, setup, sweeps_teardown);
     tcase_add_test(tc, a_grid_makes_every_combination_and_names_them);
     tcase_add_test(tc, zipped_axes_advance_together_within_a_grid);
     tcase_add_test(tc, values_and_sets_of_keys_may_have_names);

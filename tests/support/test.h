@@ -1,5 +1,5 @@
 /* Every tests/<room>/test_<subject>.c defines `Suite *tt_test_suite(void)`; tests/support/main.c runs it with
- * Check (forked, so that a crash is one failed test). */
+ * Check (forked, so that a crash is one failed test). Tests of the whole program take support/shell.h. */
 #ifndef TT_TEST_H
 #define TT_TEST_H
 
