@@ -1,8 +1,6 @@
 /* Controls as a person sees them: added, shown, kept out of what is compared, and switched off. */
 #include "support/shell.h"
 
-
-
 static int run(const char *more, const char *dir)
 {
     return telltale("run", TOY_SPEC "attacks:\n  loss: {}\n  clid: {}\n", dir, more);

@@ -4,7 +4,6 @@
 
 #include <sys/wait.h>
 
-
 static const char spec[] = "version: 1\n"
                            "data:\n"
                            "  faces: {plugin: faces, size: 32, splits: {seen: 6, held_out: 6}}\n"

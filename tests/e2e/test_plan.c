@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* Writes a spec and gives its path. */
 static const char *spec(const char *attacks)
 {

@@ -115,11 +115,10 @@ END_TEST
 
 START_TEST(killed_again_and_again_it_resumes_and_the_results_are_the_same_bytes)
 {
-    const char *path = spec(both);
+    spec(both);
     int killed = 0;
     for (int i = 0; i < kills(); i++) {
-        int code =
-            run_and_signal(path, "killed", &(tt_test_signal){3000, NULL, 150 + 67 * (i * 7 % 11), SIGKILL});
+        int code = run_and_signal("killed", &(tt_test_signal){3000, NULL, 150 + 67 * (i * 7 % 11), SIGKILL});
         if (code != -SIGKILL && code != 0) shell("cat 'signalled.txt'");
         ck_assert_msg(code == -SIGKILL || code == 0, "exit code %d after %d kills:\n%s", code, killed,
                       output);
@@ -137,8 +136,8 @@ END_TEST
 
 START_TEST(interrupted_it_says_how_to_go_on_and_the_same_command_does)
 {
-    const char *path = spec(both);
-    ck_assert_int_eq(run_and_signal(path, "stopped", &(tt_test_signal){3000, NULL, 900, SIGINT}), 4);
+    spec(both);
+    ck_assert_int_eq(run_and_signal("stopped", &(tt_test_signal){3000, NULL, 900, SIGINT}), 4);
     ck_assert_int_eq(shell("cat 'signalled.txt'"), 0);
     has("stopped; what was measured is kept");
     has("telltale run ");

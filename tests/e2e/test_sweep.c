@@ -235,11 +235,10 @@ END_TEST
 START_TEST(killed_anywhere_it_goes_on_and_gives_the_same_bytes)
 {
     const char *delay = "models.target.delay_us=0 models.shadow.delay_us=0 models.control.delay_us=0";
-    const char *path = spec(four);
+    spec(four);
     int killed = 0;
     for (int i = 0; i < kills(); i++) {
-        int code =
-            run_and_signal(path, "killed", &(tt_test_signal){2000, NULL, 120 + 83 * (i * 7 % 11), SIGKILL});
+        int code = run_and_signal("killed", &(tt_test_signal){2000, NULL, 120 + 83 * (i * 7 % 11), SIGKILL});
         ck_assert_msg(code == -SIGKILL || code == 0, "exit code %d after %d kills", code, killed);
         killed += code == -SIGKILL;
     }
@@ -260,8 +259,8 @@ END_TEST
 
 START_TEST(interrupted_it_says_how_to_go_on_and_lists_what_is_left)
 {
-    const char *path = spec(four);
-    ck_assert_int_eq(run_and_signal(path, "stopped", &(tt_test_signal){2000, "sweep.json", 300, SIGINT}), 4);
+    spec(four);
+    ck_assert_int_eq(run_and_signal("stopped", &(tt_test_signal){2000, "sweep.json", 300, SIGINT}), 4);
     ck_assert_int_eq(shell("cat 'signalled.txt'"), 0);
     has("stopped; what was measured is kept");
     ck_assert_int_eq(report("stopped", ""), 0);

@@ -110,10 +110,10 @@ int report(const char *dir, const char *more)
     return shell("'" PROGRAM "' report '%s' %s", path_of("%s", dir), more);
 }
 
-int run_and_signal(const char *path, const char *dir, const tt_test_signal *how)
+int run_and_signal(const char *dir, const tt_test_signal *how)
 {
     /* named here: a forked child would get a folder of its own */
-    const char *out = path_of("%s", dir), *log = path_of("signalled.txt");
+    const char *path = path_of("spec.yaml"), *out = path_of("%s", dir), *log = path_of("signalled.txt");
     char delay[3][64], file[2048];
     static const char *const roles[] = {"target", "shadow", "control"};
     for (int i = 0; i < 3; i++)

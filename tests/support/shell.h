@@ -60,16 +60,16 @@ const char *write_spec(const char *text);
 int telltale(const char *command, const char *text, const char *dir, const char *more);
 int report(const char *dir, const char *more);
 
-/* `telltale run` in the background, with models that take `delay_us` for each prediction. It is sent the
- * signal `after_ms` after it started, or, where `once` names a file of DIR, after that is there. The exit
- * code, or minus the signal; what it wrote to stderr is in signalled.txt. */
+/* `telltale run spec.yaml --out DIR` in the background, with models that take `delay_us` for each prediction.
+ * It is sent the signal `after_ms` after it started, or, where `once` names a file of DIR, after that is
+ * there. The exit code, or minus the signal; what it wrote to stderr is in signalled.txt. */
 typedef struct tt_test_signal {
     unsigned delay_us;
     const char *once;
     long after_ms;
     int number;
 } tt_test_signal;
-int run_and_signal(const char *path, const char *dir, const tt_test_signal *how);
+int run_and_signal(const char *dir, const tt_test_signal *how);
 /* How often a test kills; TELLTALE_TEST_KILLS in the environment says more (tools/test --all). */
 int kills(void);
 
