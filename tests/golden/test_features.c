@@ -39,7 +39,7 @@ static void compare(const golden *g, const char *role, const double *losses, con
 
 static void check_role(const char *role, const char *backend, size_t stride)
 {
-    golden *g = golden_read(GOLDEN, 24, stride);
+    golden *g = golden_read(GOLDEN, 24, stride * GOLDEN_WIDER);
     double *losses = calloc(g->n * COLUMNS, sizeof *losses), *clid = losses + g->n;
     tt_launch l = golden_launch();
     tt_child host;

@@ -78,7 +78,7 @@ static void compare(const golden *g, const char *role, size_t f)
 
 static void check_role(const char *role, const char *backend, size_t stride)
 {
-    golden *g = golden_read(GOLDEN, 10, stride);
+    golden *g = golden_read(GOLDEN, 10, stride * GOLDEN_WIDER);
     tt_launch l = golden_launch();
     tt_child host;
     golden_start_host(&l, g, role, backend, &host);

@@ -9,6 +9,14 @@
 
 enum { GOLDEN_SAMPLES_MAX = 64 };
 
+/* How much wider a stride is under sanitizers, which look at paths: numbers are the release build's matter.
+ */
+#ifdef TT_SANITIZE
+enum { GOLDEN_WIDER = 4 };
+#else
+enum { GOLDEN_WIDER = 1 };
+#endif
+
 typedef struct golden {
     tt_arena *arena;
     const char *file;
