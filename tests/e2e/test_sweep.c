@@ -417,6 +417,12 @@ START_TEST(report_shows_a_line_for_each_cell_and_attack)
     has("{\"name\": \"alpha=0.1,t_mid=300\", \"values\": {\"attacks.clid.alpha\": 0.1, "
         "\"attacks.clid.t_mid\": 300}");
     has("\"tpr_at_1_percent_fpr\": null");
+    ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --json --details >'%s/told.json'", tt_test_dir(),
+                           tt_test_dir()),
+                     0);
+    ck_assert_int_eq(shell("grep '\"run\": \"alpha=0.1,t_mid=300\"' '%s/told.json'", tt_test_dir()), 0);
+    ck_assert_int_eq(
+        shell("test $(grep -c '\"asked\": {\"predictions\": ' '%s/told.json') -ge 8", tt_test_dir()), 0);
     ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told' --figures", tt_test_dir()), 0);
     ck_assert_int_eq(shell("test -s '%s/told/figures/runs-target.dat'", tt_test_dir()), 0);
     ck_assert_int_eq(shell("'" PROGRAM "' report '%s/told/cells/alpha=0.1,t_mid=300'", tt_test_dir()), 0);

@@ -216,7 +216,7 @@ static void write_forms(form forms[FORMS])
     ck_assert(tt_report_markdown(&report, &forms[1].text));
     ck_assert(tt_report_latex(&report, &forms[2].text));
     ck_assert(tt_report_csv(&report, &forms[3].text));
-    ck_assert(tt_results_json(r, &runs[0].info, 3, &forms[4].text));
+    ck_assert(tt_results_json(r, NULL, &runs[0].info, 3, &forms[4].text));
     tt_ok(tt_report_html(&report, &forms[5].text, &err), &err);
 }
 
