@@ -57,7 +57,7 @@ static tt_status print_runs(const options *o, const runs *r, tt_buf *out, tt_err
         const tt_run_info *info = r->of[i].has_info ? &r->of[i].info : NULL;
         if (json) {
             if (i) tt_buf_printf(out, ",");
-            good = tt_results_json(&r->of[i].results, info, o->images, out);
+            good = tt_results_json(&r->of[i].results, several ? r->of[i].name : NULL, info, o->images, out);
             continue;
         }
         if (several) tt_buf_printf(out, "%s== %s\n", i ? "\n" : "", r->of[i].name);

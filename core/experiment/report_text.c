@@ -153,35 +153,20 @@ static void latex_text(tt_buf *out, const char *text)
     }
 }
 
-/* A long text must not run out of the page. */
-static const char *column_type(const tt_report_table *t, size_t column)
+/* A long text is broken into lines of this share of the page; a page holds few rows of such. */
+static const char LATEX_LONG[] = "p{0.5\\linewidth}";
+enum { LATEX_LONG_TEXT = 40, LATEX_LONG_ROWS = 12 };
+
+static bool is_long(const tt_report_table *t, size_t column)
 {
-    size_t longest = 0;
-    for (size_t i = 0; i < t->n_rows; i++) {
-        size_t n = strlen(t->cells[i * t->n_columns + column].text);
-        if (n > longest) longest = n;
-    }
-    return longest > 40 ? "p{0.5\\textwidth}" : "l";
+    for (size_t i = 0; i < t->n_rows; i++)
+        if (strlen(t->cells[i * t->n_columns + column].text) > LATEX_LONG_TEXT) return true;
+    return false;
 }
 
-static void latex_table(const tt_report_table *t, tt_buf *out)
+static void latex_rows(const tt_report_table *t, size_t first, size_t n, tt_buf *out)
 {
-    tt_buf_printf(out, "\\begin{table}\n  \\centering\n  \\caption{");
-    latex_text(out, t->title);
-    if (t->note && t->note[0]) {
-        tt_buf_printf(out, ". ");
-        latex_text(out, t->note);
-    }
-    tt_buf_printf(out, "}\n  \\label{tab:%s}\n  \\begin{tabular}{", t->id);
-    for (size_t c = 0; c < t->n_columns; c++)
-        tt_buf_printf(out, "%s", column_type(t, c));
-    tt_buf_printf(out, "}\n    \\toprule\n    ");
-    for (size_t c = 0; c < t->n_columns; c++) {
-        if (c) tt_buf_printf(out, " & ");
-        latex_text(out, t->columns[c]);
-    }
-    tt_buf_printf(out, " \\\\\n    \\midrule\n");
-    for (size_t i = 0; i < t->n_rows; i++) {
+    for (size_t i = first; i < first + n; i++) {
         tt_buf_printf(out, "    ");
         for (size_t c = 0; c < t->n_columns; c++) {
             const tt_report_cell *cell = &t->cells[i * t->n_columns + c];
@@ -192,7 +177,41 @@ static void latex_table(const tt_report_table *t, tt_buf *out)
         }
         tt_buf_printf(out, " \\\\\n");
     }
-    tt_buf_printf(out, "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n\n");
+}
+
+/* n rows as a float of their own, shrunk to the width of the text if it is wider. */
+static void latex_float(const tt_report_table *t, size_t first, size_t n, tt_buf *out)
+{
+    tt_buf_printf(out, "\\begin{table}\n  \\centering\n  \\caption{");
+    latex_text(out, t->title);
+    if (first) tt_buf_printf(out, ", continued");
+    if (t->note && t->note[0] && !first) {
+        tt_buf_printf(out, ". ");
+        latex_text(out, t->note);
+    }
+    tt_buf_printf(out, "}\n  \\label{tab:%s", t->id);
+    if (first) tt_buf_printf(out, "-%zu", first / LATEX_LONG_ROWS + 1);
+    tt_buf_printf(out, "}\n  \\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%%\n"
+                       "  \\begin{tabular}{");
+    for (size_t c = 0; c < t->n_columns; c++)
+        tt_buf_printf(out, "%s", is_long(t, c) ? LATEX_LONG : "l");
+    tt_buf_printf(out, "}\n    \\toprule\n    ");
+    for (size_t c = 0; c < t->n_columns; c++) {
+        if (c) tt_buf_printf(out, " & ");
+        latex_text(out, t->columns[c]);
+    }
+    tt_buf_printf(out, " \\\\\n    \\midrule\n");
+    latex_rows(t, first, n, out);
+    tt_buf_printf(out, "    \\bottomrule\n  \\end{tabular}}\n\\end{table}\n\n");
+}
+
+static void latex_table(const tt_report_table *t, tt_buf *out)
+{
+    size_t most = t->n_rows;
+    for (size_t c = 0; c < t->n_columns; c++)
+        if (is_long(t, c) && most > LATEX_LONG_ROWS) most = LATEX_LONG_ROWS;
+    for (size_t first = 0; first < t->n_rows; first += most)
+        latex_float(t, first, t->n_rows - first < most ? t->n_rows - first : most, out);
 }
 
 static void latex_figures(const tt_report *report, tt_buf *out)
@@ -210,9 +229,9 @@ static void latex_figures(const tt_report *report, tt_buf *out)
 
 bool tt_report_latex(const tt_report *report, tt_buf *out)
 {
-    tt_buf_printf(
-        out, "%% \\usepackage{booktabs}%s\n%% best bold, second underlined; 95 %% intervals in brackets\n\n",
-        report->n_figures ? "\n% \\usepackage{graphicx}" : "");
+    tt_buf_printf(out,
+                  "%% \\usepackage{booktabs,graphicx}\n%% best bold, second underlined; 95 %% intervals in "
+                  "brackets\n\n");
     for (size_t i = 0; i < report->n_tables; i++)
         latex_table(&report->tables[i], out);
     latex_figures(report, out);

@@ -259,8 +259,9 @@ TT_API bool tt_results_table(const tt_results *r, const tt_run_info *info, tt_bu
 /* For people who ask, `telltale report --details`: the rest of the statistics, and the `extremes` most and
  * least member-like samples of each attack. */
 TT_API bool tt_results_details(const tt_results *r, size_t extremes, tt_buf *out);
-/* All of it as JSON. */
-TT_API bool tt_results_json(const tt_results *r, const tt_run_info *info, size_t extremes, tt_buf *out);
+/* All of it as JSON. name tells a run among several; NULL: it stands alone. */
+TT_API bool tt_results_json(const tt_results *r, const char *name, const tt_run_info *info, size_t extremes,
+                            tt_buf *out);
 /* Its last part: counts, published numbers, models, images, machine, spec. */
 bool tt_results_provenance_json(const tt_results *r, const tt_run_info *info, tt_buf *out);
 

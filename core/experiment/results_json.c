@@ -232,9 +232,16 @@ static void warnings(tt_buf *out, const tt_results *r)
     tt_buf_printf(out, "]");
 }
 
-bool tt_results_json(const tt_results *r, const tt_run_info *info, size_t n_extremes, tt_buf *out)
+bool tt_results_json(const tt_results *r, const char *name, const tt_run_info *info, size_t n_extremes,
+                     tt_buf *out)
 {
-    tt_buf_printf(out, "{\n  \"scores\": [");
+    tt_buf_printf(out, "{\n");
+    if (name) {
+        tt_buf_printf(out, "  \"run\": ");
+        tt_json_quote(out, name);
+        tt_buf_printf(out, ",\n");
+    }
+    tt_buf_printf(out, "  \"scores\": [");
     for (size_t i = 0; i < r->n_scores; i++) {
         tt_buf_printf(out, "%s\n    ", i ? "," : "");
         scores(out, r, &r->scores[i], info, n_extremes);

@@ -295,6 +295,9 @@ START_TEST(report_shows_a_line_for_each_cell_and_attack)
     has("{\"name\": \"alpha=0.1,t_mid=300\", \"values\": {\"attacks.clid.alpha\": 0.1, "
         "\"attacks.clid.t_mid\": 300}");
     has("\"tpr_at_1_percent_fpr\": null");
+    ck_assert_int_eq(report("told", "--json --details >told.json"), 0);
+    ck_assert_int_eq(shell("grep '\"run\": \"alpha=0.1,t_mid=300\"' told.json"), 0);
+    ck_assert_int_eq(shell("test $(grep -c '\"asked\": {\"predictions\": ' told.json) -ge 8"), 0);
     ck_assert_int_eq(report("told", "--figures"), 0);
     ck_assert_int_eq(shell("test -s 'told/figures/runs-target.dat'"), 0);
     ck_assert_int_eq(report("told/cells/alpha=0.1,t_mid=300", ""), 0);

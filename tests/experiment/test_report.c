@@ -171,6 +171,31 @@ START_TEST(latex_escapes_its_special_characters)
 }
 END_TEST
 
+/* Floats cannot be broken: what is longer than a page would run out of it. */
+START_TEST(latex_tables_of_long_texts_fit_a_page)
+{
+    tt_buf out = {0};
+    size_t tables = 0, most = 0;
+    tt_report_free(&report);
+    tt_ok(tt_report_make(runs, 1, 8, &report, &err), &err);
+    ck_assert(tt_report_latex(&report, &out));
+    for (const char *p = out.data; (p = strstr(p, "\\begin{tabular}{")); p++) {
+        const char *line_end = strchr(p, '\n'), *end = strstr(p, "\\bottomrule");
+        const char *is_long = strstr(p, "p{0.5");
+        if (!is_long || is_long > line_end) continue;
+        size_t rows = 0;
+        for (const char *row = strstr(p, "\\midrule"); (row = strstr(row, "\\\\\n")) && row < end; row++)
+            rows++;
+        tables++;
+        if (rows > most) most = rows;
+    }
+    ck_assert_uint_ge(tables, 2);
+    ck_assert_uint_le(most, 12);
+    ck_assert_ptr_nonnull(strstr(out.data, ", continued}"));
+    tt_buf_free(&out);
+}
+END_TEST
+
 /* Fields of the line that begins at `at`, commas in quotes aside; at the end *at is behind it. */
 static size_t fields(const char **at)
 {
@@ -216,7 +241,7 @@ static void write_forms(form forms[FORMS])
     ck_assert(tt_report_markdown(&report, &forms[1].text));
     ck_assert(tt_report_latex(&report, &forms[2].text));
     ck_assert(tt_report_csv(&report, &forms[3].text));
-    ck_assert(tt_results_json(r, &runs[0].info, 3, &forms[4].text));
+    ck_assert(tt_results_json(r, NULL, &runs[0].info, 3, &forms[4].text));
     tt_ok(tt_report_html(&report, &forms[5].text, &err), &err);
 }
 
@@ -471,6 +496,7 @@ Suite *tt_test_suite(void)
     tcase_add_test(cases, several_runs_stand_side_by_side_under_their_names);
     tcase_add_test(cases, markdown_is_tables_whose_cells_cannot_break_them);
     tcase_add_test(cases, latex_escapes_its_special_characters);
+    tcase_add_test(cases, latex_tables_of_long_texts_fit_a_page);
     tcase_add_test(cases, csv_has_a_line_a_number_and_leaves_out_what_is_not_resolvable);
     tcase_add_test(cases, every_form_tells_what_was_asked_of_models_and_services_and_what_was_computed);
     tcase_add_test(cases, every_form_names_weights_images_confinement_and_spec);

@@ -168,7 +168,7 @@ START_TEST(the_statistics_behind_the_table_are_read_back_to_the_bit)
         tt_buf a = {0}, b = {0};
         ck_assert_mem_eq(&back.scores[i].inference.set, &scores[i].inference.set, sizeof(tt_set_test));
         ck_assert_uint_eq(back.scores[i].inference.n_variants, scores[i].inference.n_variants);
-        ck_assert(tt_results_json(&results, NULL, 3, &a) && tt_results_json(&back, NULL, 3, &b));
+        ck_assert(tt_results_json(&results, NULL, NULL, 3, &a) && tt_results_json(&back, NULL, NULL, 3, &b));
         ck_assert_str_eq(a.data, b.data);
         a.size = b.size = 0;
         ck_assert(tt_results_details(&results, 3, &a) && tt_results_details(&back, 3, &b));
@@ -331,7 +331,7 @@ START_TEST(no_threshold_is_fitted_on_a_calibration_that_is_too_small)
     tt_ok(tt_result_evaluate(&scores[0], 9, &err), &err);
     ck_assert(tt_result_too_few(&scores[0]) && !scores[0].has_threshold);
     tt_buf table = {0}, json = {0};
-    ck_assert(tt_results_table(&results, NULL, &table) && tt_results_json(&results, NULL, 0, &json));
+    ck_assert(tt_results_table(&results, NULL, &table) && tt_results_json(&results, NULL, NULL, 0, &json));
     ck_assert_ptr_nonnull(strstr(table.data, "ASR of zeta on target is not resolvable: a threshold needs 4"));
     ck_assert_ptr_nonnull(strstr(json.data, "\"asr\": null"));
     tt_buf_free(&table);
