@@ -312,6 +312,11 @@ static const test_case cases[] = {
     {TT_OP_CONV2D, {1, 30, 30, 3}, {16, 7, 2}, NO_BIAS, 3, 0},
     {TT_OP_CONV2D, {1, 28, 28, 3}, {24, 14, 14}, NO_BIAS, 0, 0}, /* patches */
     {TT_OP_CONV2D, {1, 3, 3, 1}, {1, 3, 1}, NONE, 1, 0},
+    /* sizes that are not whole tiles of Winograd's, and channels that are not whole blocks */
+    {TT_OP_CONV2D, {2, 9, 14, 64}, {64, 3, 1}, RESIDUAL | CHANNEL_BIAS, 1, 0},
+    {TT_OP_CONV2D, {1, 12, 10, 96}, {128, 3, 1}, NO_BIAS, 0, 0},
+    {TT_OP_CONV2D, {2, 6, 5, 80}, {64, 3, 1}, NO_BIAS | CHANNEL_BIAS, 2, 0},
+    {TT_OP_CONV2D, {1, 8, 8, 72}, {72, 3, 1}, RESIDUAL, 1, 0},
     {TT_OP_GROUP_NORM, {2, 8, 8, 64}, {32}, NONE, 1, 0},
     {TT_OP_GROUP_NORM, {2, 8, 8, 320}, {32}, NONE, 0, 0},
     {TT_OP_GROUP_NORM, {1, 37, 96}, {32}, TINY, 1, 0},
@@ -481,6 +486,8 @@ START_TEST(a_row_depends_on_neither_its_place_nor_its_neighbours)
         {TT_OP_LINEAR, {2, 1, 1280}, {10240}, NONE, 0, 0},
         {TT_OP_CONV2D, {3, 8, 8, 256}, {128, 3, 1}, RESIDUAL | CHANNEL_BIAS, 1, 0},
         {TT_OP_CONV2D, {3, 8, 8, 320}, {320, 1, 1}, NONE, 0, 0},
+        {TT_OP_CONV2D, {5, 38, 33, 64}, {64, 3, 1}, RESIDUAL | CHANNEL_BIAS, 1, 0},
+        {TT_OP_CONV2D, {3, 64, 64, 320}, {64, 3, 1}, CHANNEL_BIAS, 1, 0},
     };
     tt_device *device = subject_open(_i, 2);
     if (!device) return;

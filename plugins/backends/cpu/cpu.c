@@ -66,7 +66,7 @@ static tt_status open_cpu(const tt_device_options *options, void **self, tt_erro
         return status;
     }
     const char *bf16 = c->k->packing == CPU_TILES ? "tiles" : c->native_bf16 ? "native" : "through f32";
-    snprintf(c->description, sizeof c->description, "cpu 1 (%s, bf16 %s, %s, %s, %d thread%s)",
+    snprintf(c->description, sizeof c->description, "cpu 2 (%s, bf16 %s, %s, %s, %d thread%s)",
              cpu_isa_name(c->isa), bf16, dnn_version(), blas_version(), c->threads,
              c->threads == 1 ? "" : "s");
     *self = c;
@@ -201,7 +201,7 @@ static const tt_plugin_info *info(uint32_t index)
         .size = sizeof cpu_info,
         .kind = TT_KIND_BACKEND,
         .name = "cpu",
-        .revision = 1,
+        .revision = 2,
         .version = "1",
         .summary = "processors: oneDNN, OpenBLAS and own kernels for AVX-512, AVX2 and any other",
     };

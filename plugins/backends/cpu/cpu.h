@@ -44,6 +44,12 @@ void *cpu_scratch(cpu *c, size_t bytes);
 
 tt_status cpu_linear(cpu *c, const tt_op *op, tt_error *err);
 tt_status cpu_conv(cpu *c, const tt_op *op, tt_error *err);
+/* Whether Winograd's algorithm takes a convolution, by its image and channels alone; `view` of its weights.
+ */
+bool cpu_winograd_takes(const cpu *c, const dnn_problem *q, const dnn_weights *w, dnn_view *view);
+tt_status cpu_winograd(cpu *c, const tt_op *op, const dnn_problem *q, const dnn_view *view, tt_error *err);
+/* bias (NULL: none) + channel bias (NULL: none) of one image, n numbers into `sum` */
+void cpu_image_bias(const float *bias, const tt_tensor *channel_bias, int64_t image, int64_t n, float *sum);
 tt_status cpu_norm(cpu *c, const tt_op *op, tt_error *err);
 tt_status cpu_attend(cpu *c, const tt_op *op, tt_error *err);
 tt_status cpu_elementwise(cpu *c, const tt_op *op, tt_error *err);

@@ -4,15 +4,17 @@
 #ifndef TT_CPU_KERNELS_H
 #define TT_CPU_KERNELS_H
 
+#include "onednn.h"
 #include "telltale/backend.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CPU_QUERIES   64 /* queries of an attention block */
-#define CPU_KEY_PANEL 6  /* keys of a panel of packed keys */
-#define CPU_KEYS      96 /* keys taken between two corrections of the softmax; a multiple of the panel, even */
-#define CPU_CHANNELS  64 /* channels of one sweep of group norm's statistics */
+#define CPU_QUERIES        64 /* queries of an attention block */
+#define CPU_KEY_PANEL      6  /* keys of a panel of packed keys */
+#define CPU_KEYS           96 /* keys taken between two corrections of the softmax; a multiple of the panel, even */
+#define CPU_CHANNELS       64 /* channels of one sweep of group norm's statistics */
+#define CPU_WINOGRAD_DEPTH 64 /* input channels that Winograd's products sum up at a time */
 
 /* How attention wants the keys and values of bf16 tensors; those of f32 tensors are CPU_FLOATS.
  * floats: keys [panel][d][CPU_KEY_PANEL], values [keys][d].
@@ -36,8 +38,16 @@ typedef struct cpu_attention {
     float *work; /* attention_work floats, 64-byte aligned */
 } cpu_attention;
 
+/* A tile of an image [height, width, channels]; inputs outside of it are zeros, outputs outside are not
+ * written. */
+typedef struct cpu_winograd_tile {
+    int64_t height, width, channels;
+    int64_t top, left; /* the tile's first pixel */
+} cpu_winograd_tile;
+
 typedef struct cpu_kernels {
     const char *name;
+    int64_t width; /* floats of a vector */
 
     void (*to_bf16)(int64_t n, const float *x, uint16_t *y);
     void (*from_bf16)(int64_t n, const uint16_t *x, float *y);
@@ -60,6 +70,19 @@ typedef struct cpu_kernels {
     /* y = (x − mean)·scale + beta for each channel, then SiLU */
     void (*normalise)(bool bf16, bool silu, int64_t pixels, int64_t n, const void *x, const float *mean,
                       const float *scale, const float *beta, void *y);
+
+    /* Winograd's F(4×4, 3×3): 36 positions, `step` floats apart. Inputs: n channels of a tile. Weights: a
+     * panel of output channels from `out` on and n input channels from `in` on, u [36][n][winograd_panel].
+     * Products: m[rows][winograd_panel] = v·u or +=, v [rows][CPU_WINOGRAD_DEPTH] of which n count. Outputs:
+     * a panel of a tile, `out` and `residual` (NULL: none) at the panel's first channel of the image. n is a
+     * multiple of `width`. */
+    int64_t winograd_panel;
+    void (*winograd_input)(bool bf16, const cpu_winograd_tile *t, int64_t n, const void *x, float *v,
+                           int64_t step);
+    void (*winograd_weights)(const dnn_view *w, int64_t out, int64_t in, int64_t n, float *u, int64_t step);
+    void (*winograd_multiply)(int64_t rows, int64_t n, const float *v, const float *u, float *m, bool add);
+    void (*winograd_output)(bool bf16, const cpu_winograd_tile *t, const float *m, int64_t step,
+                            const float *bias, const void *residual, void *out);
 
     /* Flash attention (Dao et al. 2022): holds the scores of some hundred keys at most. */
     cpu_packing packing;

@@ -9,6 +9,7 @@
 #include "kernels_body.h"
 
 #include "attention_body.h"
+#include "winograd_body.h"
 
 #define COLUMNS   32  /* queries that are taken together: two tiles */
 #define TILE_KEYS 128 /* in place of CPU_KEYS; a multiple of 32 */

@@ -3,6 +3,7 @@
 #include "kernels_body.h"
 
 #include "attention_body.h"
+#include "winograd_body.h"
 
 const cpu_kernels cpu_kernels_avx512 = {
     .name = "avx512",

@@ -5,6 +5,7 @@
 #include "kernels_body.h"
 
 #include "attention_body.h"
+#include "winograd_body.h"
 
 /* 2^x to 2.6e-6: it is rounded to bf16 (2e-3) at once */
 static inline vf v_exp2_coarse(vf x)

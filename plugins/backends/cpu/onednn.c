@@ -13,6 +13,13 @@
 /* ---- the two interfaces: 2.x has memory descriptors as structs and operation descriptors, 3.x has neither
  * ---- */
 
+/* a blocked layout: dimensions' strides, then blocks inside, the last one contiguous */
+typedef struct blocks {
+    dnnl_data_type_t type;
+    int rank, n;
+    dnnl_dims_t strides, sizes, indices; /* indices: which dimension a block is of */
+} blocks;
+
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t layout;
 typedef const_dnnl_memory_desc_t const_layout;
@@ -38,6 +45,23 @@ static void layout_free(layout l)
 static bool layout_equal(const_layout a, const_layout b)
 {
     return dnnl_memory_desc_equal(a, b) != 0;
+}
+static bool read_blocks(const_layout l, blocks *b)
+{
+    dnnl_format_kind_t kind;
+    dnnl_dims_t *strides, *sizes, *indices;
+    if (dnnl_memory_desc_query(l, dnnl_query_format_kind, &kind) != dnnl_success || kind != dnnl_blocked ||
+        dnnl_memory_desc_query(l, dnnl_query_data_type, &b->type) != dnnl_success ||
+        dnnl_memory_desc_query(l, dnnl_query_ndims_s32, &b->rank) != dnnl_success ||
+        dnnl_memory_desc_query(l, dnnl_query_strides, &strides) != dnnl_success ||
+        dnnl_memory_desc_query(l, dnnl_query_inner_nblks_s32, &b->n) != dnnl_success ||
+        dnnl_memory_desc_query(l, dnnl_query_inner_blks, &sizes) != dnnl_success ||
+        dnnl_memory_desc_query(l, dnnl_query_inner_idxs, &indices) != dnnl_success)
+        return false;
+    memcpy(b->strides, *strides, sizeof b->strides);
+    memcpy(b->sizes, *sizes, sizeof b->sizes);
+    memcpy(b->indices, *indices, sizeof b->indices);
+    return true;
 }
 static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 {
@@ -89,6 +113,18 @@ static void layout_free(layout l)
 static bool layout_equal(const_layout a, const_layout b)
 {
     return dnnl_memory_desc_equal(a, b) != 0;
+}
+static bool read_blocks(const_layout l, blocks *b)
+{
+    const dnnl_blocking_desc_t *from = &l->format_desc.blocking;
+    if (l->format_kind != dnnl_blocked || l->extra.flags != 0) return false;
+    b->type = l->data_type;
+    b->rank = l->ndims;
+    b->n = from->inner_nblks;
+    memcpy(b->strides, from->strides, sizeof b->strides);
+    memcpy(b->sizes, from->inner_blks, sizeof b->sizes);
+    memcpy(b->indices, from->inner_idxs, sizeof b->indices);
+    return true;
 }
 static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 {
@@ -417,6 +453,23 @@ void dnn_unpack(dnn_weights *w)
 size_t dnn_weights_bytes(const dnn_weights *w)
 {
     return w->bytes;
+}
+
+bool dnn_view_of(const dnn_weights *w, dnn_view *view)
+{
+    blocks b;
+    if (!read_blocks(w->layout, &b) || b.rank != 4 || b.type != dnnl_f32) return false;
+    bool of_outputs = b.n == 1 && b.indices[0] == 0;
+    bool of_both = b.n == 2 && b.indices[0] == 1 && b.indices[1] == 0;
+    if (!of_outputs && !of_both) return false;
+    *view = (dnn_view){.data = w->data,
+                       .out_block = b.sizes[b.n - 1],
+                       .in_block = of_both ? b.sizes[0] : 1,
+                       .out_step = b.strides[0],
+                       .in_step = b.strides[1],
+                       .row = b.strides[2],
+                       .column = b.strides[3]};
+    return true;
 }
 
 /* ---- running ---- */

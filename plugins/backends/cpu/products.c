@@ -236,15 +236,15 @@ tt_status cpu_linear(cpu *c, const tt_op *op, tt_error *err)
 
 /* ---- convolutions ---- */
 
-/* bias + channel bias of one image, into `sum` */
-static void image_bias(const tt_packed *w, const tt_tensor *channel_bias, int64_t image, int64_t n,
-                       float *sum)
+void cpu_image_bias(const float *bias, const tt_tensor *channel_bias, int64_t image, int64_t n, float *sum)
 {
     for (int64_t i = 0; i < n; i++) {
         size_t at = (size_t)(image * n + i);
-        float x = channel_bias->type == TT_BF16 ? tt_f32_from_bf16(((const uint16_t *)channel_bias->data)[at])
-                                                : ((const float *)channel_bias->data)[at];
-        sum[i] = x + (w->bias ? w->bias[i] : 0);
+        float x = !channel_bias ? 0
+                  : channel_bias->type == TT_BF16
+                      ? tt_f32_from_bf16(((const uint16_t *)channel_bias->data)[at])
+                      : ((const float *)channel_bias->data)[at];
+        sum[i] = x + (bias ? bias[i] : 0);
     }
 }
 
@@ -289,6 +289,8 @@ tt_status cpu_conv(cpu *c, const tt_op *op, tt_error *err)
     if (!conv_problem(op, &p.problem)) return cpu_misfit(op, err);
     dnn_problem *q = &p.problem;
     q->bf16 = bf16 && !widened;
+    dnn_view view;
+    if (!q->bf16 && cpu_winograd_takes(c, q, w->product, &view)) return cpu_winograd(c, op, q, &view, err);
     int64_t n_in = q->in * q->in_height * q->in_width;
     p.n_out = q->out * q->out_height * q->out_width;
     int64_t n_wide = widened ? n_in + p.n_out : 0;
@@ -299,7 +301,7 @@ tt_status cpu_conv(cpu *c, const tt_op *op, tt_error *err)
     for (int64_t b = 0; b < y->shape[0] && !status; b++) {
         const float *bias = w->bias;
         if (channel_bias) {
-            image_bias(w, channel_bias, b, q->out, scratch);
+            cpu_image_bias(w->bias, channel_bias, b, q->out, scratch);
             bias = scratch;
         }
         const void *from = (const char *)x->data + (size_t)(b * n_in) * size;
