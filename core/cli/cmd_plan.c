@@ -61,7 +61,7 @@ static tt_status survey_one(tt_run_options *o, const tt_launch *options, tt_desc
         s = tt_dir_create(store, err);
     }
     if (!s) s = tt_prepare(spec, &launch, describer, store, &prepared, err);
-    if (!s) s = tt_survey_make(&prepared, &found, err);
+    if (!s) s = tt_survey_make(&prepared, o->jobs, &found, err);
     if (!s && o->step) s = tt_survey_explain(&found, o->step, out, err);
     if (!s && !o->step && !(o->json ? tt_survey_json(&found, out) : tt_survey_text(&found, out)))
         s = tt_fail(err, TT_ERR_MEMORY, "out of memory");

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -452,7 +453,8 @@ static tt_status list_peaks(tt_conductor *c, const char *path, tt_error *err)
     for (size_t n = tt_child_peaks(now, TT_RUN_PEAKS_MAX), i = 0; i < n; i++) {
         const char *name = tt_arena_strdup(c->arena, now[i].name);
         if (!name) return no_memory(err);
-        info->peaks[info->n_peaks++] = (tt_run_peak){name, (double)now[i].kib / 1024};
+        info->peaks[info->n_peaks++] =
+            (tt_run_peak){name, (double)now[i].kib / 1024, (double)now[i].device_kib / 1024};
     }
     tt_status s = tt_run_info_read(path, &before, &absent);
     for (size_t i = 0; i < before.n_peaks && !s; i++) {
@@ -460,12 +462,11 @@ static tt_status list_peaks(tt_conductor *c, const char *path, tt_error *err)
         while (k < info->n_peaks && strcmp(info->peaks[k].name, before.peaks[i].name) != 0)
             k++;
         if (k == TT_RUN_PEAKS_MAX) break;
-        double mib = before.peaks[i].mib;
         if (k == info->n_peaks)
             info->peaks[info->n_peaks++] =
-                (tt_run_peak){tt_arena_strdup(c->arena, before.peaks[i].name), mib};
-        else if (mib > info->peaks[k].mib)
-            info->peaks[k].mib = mib;
+                (tt_run_peak){.name = tt_arena_strdup(c->arena, before.peaks[i].name)};
+        info->peaks[k].mib = fmax(info->peaks[k].mib, before.peaks[i].mib);
+        info->peaks[k].device_mib = fmax(info->peaks[k].device_mib, before.peaks[i].device_mib);
         if (!info->peaks[k].name) s = TT_ERR_MEMORY;
     }
     if (!absent.code) tt_run_info_free(&before);

@@ -130,6 +130,9 @@ tt_status tt_measure_hosts_take(tt_measure_hosts *x, const tt_measure_step *step
 void tt_measure_hosts_stop(tt_measure_hosts *x)
 {
     for (size_t i = 0; i < x->n; i++) {
+        tt_child_memory held;
+        tt_error gone = {0};
+        tt_child_ask_memory(&x->list[i]->child, &held, &gone); /* its peak is kept for run.json */
         tt_child_stop(&x->list[i]->child);
         tt_buf_free(&x->list[i]->request);
         tt_free(x->list[i]);

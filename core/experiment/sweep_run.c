@@ -264,7 +264,7 @@ static tt_status measure_together(runner *r, size_t first, size_t *end, tt_error
     for (; i < r->sweep->n && cells->n < TOGETHER && !s; i++)
         if (r->states[i] == TT_CELL_PENDING) s = add_cell(r, i, cells, err);
     *end = i;
-    tt_planner_rest(tt_prepare_cache_planner(r->cache));
+    tt_prepare_cache_rest(r->cache);
     if (!s) s = tt_sweep_measure(&r->launch, r->store, cells->prepared, cells->n, r->arena, &r->known, err);
     for (size_t k = 0; k < cells->n; k++) {
         tt_prepared_free(&cells->prepared[k]);
@@ -282,7 +282,7 @@ static tt_status survey_cells(runner *r, tt_error *err)
         s = tt_stop_requested() ? tt_fail(err, TT_ERR_INTERRUPTED, "interrupted") : survey_cell(r, i, err);
         done += r->states[i] == TT_CELL_DONE;
     }
-    tt_planner_rest(tt_prepare_cache_planner(r->cache));
+    tt_prepare_cache_rest(r->cache);
     if (!s) s = write_index(r, err);
     if (!s && done) tt_log(TT_LOG_INFO, "%zu of %zu cells are done", done, r->sweep->n);
     return s;
