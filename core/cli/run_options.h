@@ -7,7 +7,6 @@
 #include "runtime/describe.h"
 
 #define TT_MAX_OVERRIDES 256
-#define TT_MAX_BATCHES   16
 
 typedef struct tt_run_options {
     const char *spec, *out;
@@ -16,8 +15,6 @@ typedef struct tt_run_options {
     tt_sweep *sweep;  /* of the spec that was opened; NULL: it is none */
     const char *overrides[TT_MAX_OVERRIDES];
     size_t n_overrides;
-    char batches[TT_MAX_BATCHES][96]; /* overrides of our own: batches that fit into the device's memory */
-    size_t n_batches;
     tt_plugin_dirs dirs;
     bool in_process, quiet, help;
     bool json;            /* of `run` and `plan` */
@@ -40,9 +37,12 @@ char *tt_run_options_dir(const tt_run_options *o);
 tt_launch tt_run_options_launch(const tt_run_options *o);
 /* Opens the spec as a sweep, where it is one and no cell of it is named. */
 tt_status tt_run_options_open(tt_run_options *o, tt_error *err);
-/* The spec, or the cell of it that --cell names, with plugins described by `describer`; to be freed before
- * the options. */
-tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err);
+/* The spec, or the cell of it that --cell names, with plugins described by `describer`, and n overrides
+ * besides; to be freed before the options. */
+tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, const char *const *more, size_t n,
+                              tt_spec **spec, tt_error *err);
+tt_spec_request tt_run_options_request(const tt_run_options *o);
+tt_plugin_source tt_run_options_source(tt_describer *describer);
 /* Says on stderr what failed, of a spec every problem; the exit code. */
 int tt_run_options_error(const tt_run_options *o, const tt_error *err);
 void tt_run_options_free(tt_run_options *o);

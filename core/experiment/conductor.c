@@ -8,7 +8,6 @@
 #include "experiment/results_controls.h"
 #include "experiment/score_stored.h"
 #include "formats/json.h"
-#include "plugin/params.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,6 +165,11 @@ void tt_conductor_destroy(tt_conductor *c)
     tt_free(c->store);
     tt_free(c->log);
     tt_free(c);
+}
+
+const tt_prepared *tt_conductor_prepared(const tt_conductor *c)
+{
+    return &c->p;
 }
 
 const tt_results *tt_conductor_results(const tt_conductor *c)
@@ -516,29 +520,4 @@ tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err)
     if (!s) s = list_times(c, measured_before_s, err);
     if (!s) s = write_all(c, err);
     return s;
-}
-
-/* Is `batch` a parameter of this model that the spec leaves to the target? */
-static bool batch_is_automatic(const tt_params *params)
-{
-    for (uint32_t i = 0; i < params->n; i++) {
-        const tt_param_value *v = &params->values[i];
-        if (strcmp(v->key, "batch") == 0 && v->type == TT_PARAM_INT && (v->flags & TT_PARAM_SPEED))
-            return !v->node || v->node->value.integer == 0;
-    }
-    return false;
-}
-
-bool tt_conductor_smaller_batch(const tt_conductor *c, const char **role, uint32_t *batch)
-{
-    for (size_t i = 0; i < c->p.n_steps; i++) {
-        const tt_measure_step *step = &c->p.steps[i];
-        if (!step->failure.code || !step->fitting_batch) continue;
-        const tt_spec_model *model = &c->spec->models[step->fitting_model];
-        if (!batch_is_automatic(model->plugin.params)) continue;
-        *role = model->role;
-        *batch = step->fitting_batch;
-        return true;
-    }
-    return false;
 }

@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define RUN "'" TT_BUILD_DIR "/telltale' run '%s/spec.yaml' --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
+#define TELLTALE                                                                                             \
+    "'" TT_BUILD_DIR "/telltale' %s '%s/spec.yaml' --plugin-dir '" TT_BUILD_DIR "/tests/fixtures' "
+/* its bits depend on the batch, and the memory holds two predictions of the four that the model would like */
+#define SCARCE "device=batchy models.target.fits=2 "
 
 static char output[1 << 16];
 static tt_error err;
@@ -26,18 +29,29 @@ static const char spec[] = "version: 1\n"
                            "attacks: {loss: {calibration: none}}\n";
 
 /* The exit code; both streams are in `output`. */
-static int run(const char *out, const char *more)
+static int shell(const char *line)
 {
-    char line[4096], path[512];
-    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
-    tt_ok(tt_file_write(path, spec, sizeof spec - 1, &err), &err);
-    snprintf(line, sizeof line, RUN "--out '%s/%s' %s 2>&1", tt_test_dir(), tt_test_dir(), out, more);
     FILE *pipe = popen(line, "r");
     ck_assert_ptr_nonnull(pipe);
     output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
     int status = pclose(pipe);
     ck_assert_msg(WIFEXITED(status), "%s died: %s", line, output);
     return WEXITSTATUS(status);
+}
+
+static int telltale(const char *command, const char *out, const char *more)
+{
+    char line[4096], path[512];
+    snprintf(path, sizeof path, "%s/spec.yaml", tt_test_dir());
+    tt_ok(tt_file_write(path, spec, sizeof spec - 1, &err), &err);
+    snprintf(line, sizeof line, TELLTALE "--out '%s/%s' %s 2>&1", command, tt_test_dir(), tt_test_dir(), out,
+             more);
+    return shell(line);
+}
+
+static int run(const char *out, const char *more)
+{
+    return telltale("run", out, more);
 }
 
 static void has(const char *part)
@@ -89,6 +103,121 @@ START_TEST(where_bits_depend_on_the_batch_the_run_starts_again_with_one_that_fit
 }
 END_TEST
 
+static size_t times(const char *part)
+{
+    size_t n = 0;
+    for (const char *at = output; (at = strstr(at, part)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void same_results(const char *a, const char *b)
+{
+    char line[2048];
+    snprintf(line, sizeof line, "cmp '%s/%s/results.h5' '%s/%s/results.h5' 2>&1", tt_test_dir(), a,
+             tt_test_dir(), b);
+    ck_assert_msg(shell(line) == 0, "%s", output);
+}
+
+/* How often a host has tried four predictions and found no memory: the toy says so in its log. */
+static int attempts_of(const char *out)
+{
+    char line[1024];
+    snprintf(line, sizeof line, "cat '%s/%s'/log/model-*.log | grep -c 'toy: tried 4'", tt_test_dir(), out);
+    shell(line);
+    return atoi(output);
+}
+
+START_TEST(what_fits_is_remembered_by_the_run_s_folder)
+{
+    ck_assert_int_eq(run("kept", SCARCE), 0);
+    has("starting again with models.target.batch=2");
+    /* as it began before: with what fits, and with nothing left to do */
+    ck_assert_int_eq(run("kept", SCARCE), 0);
+    lacks("too little memory");
+    lacks("measuring");
+    ck_assert_int_eq(telltale("plan", "kept", SCARCE), 0);
+    has("2 steps, 2 stored, 0 to do");
+    /* other measurements of that model begin with it, too */
+    ck_assert_int_eq(run("kept", SCARCE "seed=7"), 0);
+    has("measuring");
+    lacks("too little memory");
+    /* in another folder it is found anew */
+    ck_assert_int_eq(run("elsewhere", SCARCE), 0);
+    has("starting again");
+}
+END_TEST
+
+START_TEST(what_does_not_fit_any_more_is_made_smaller_again)
+{
+    ck_assert_int_eq(run("shrinking", SCARCE), 0);
+    ck_assert_int_eq(run("shrinking", "device=batchy models.target.fits=1"), 0);
+    has("too little memory for 2 predictions at once; 1 fit");
+    has("starting again with models.target.batch=1");
+}
+END_TEST
+
+START_TEST(a_file_of_batches_that_is_none_is_refused_with_the_remedy)
+{
+    static const char no_batch[] = "{\"batches\": [{\"batch\": 0}]}";
+    char path[512];
+    snprintf(path, sizeof path, "%s/broken", tt_test_dir());
+    tt_ok(tt_dir_create(path, &err), &err);
+    snprintf(path, sizeof path, "%s/broken/batches.json", tt_test_dir());
+    tt_ok(tt_file_write(path, no_batch, sizeof no_batch - 1, &err), &err);
+    ck_assert_int_ne(run("broken", ""), 0);
+    has("batches.json:1:");
+    has("remove the file to have batches found anew");
+    tt_ok(tt_file_write(path, "{}", 2, &err), &err);
+    ck_assert_int_ne(run("broken", ""), 0);
+    has("is no list of batches: remove it");
+}
+END_TEST
+
+START_TEST(cells_of_a_sweep_start_again_and_give_the_bytes_of_their_own_runs)
+{
+    ck_assert_int_eq(run("sweep", SCARCE "'sweep={grid: {seed: [1, 2]}}'"), 0);
+    has("2 cells, 2 done");
+    ck_assert_uint_eq(times("starting again with models.target.batch=2"), 1);
+    ck_assert_int_eq(attempts_of("sweep"), 1); /* though each seed has a host of its own */
+    ck_assert_int_eq(run("alone", SCARCE "seed=2"), 0);
+    same_results("sweep/cells/seed=2", "alone");
+}
+END_TEST
+
+START_TEST(a_sweep_that_goes_on_begins_with_what_fits)
+{
+    char line[1024];
+    ck_assert_int_eq(run("going", SCARCE "'sweep={grid: {seed: [1]}}'"), 0);
+    snprintf(line, sizeof line,
+             "cp '%s/going/cells/seed=1/results.h5' '%s/before.h5' && rm -r "
+             "'%s/going/cells/seed=1' && rm -r '%s'/going/store/*",
+             tt_test_dir(), tt_test_dir(), tt_test_dir(), tt_test_dir());
+    ck_assert_int_eq(shell(line), 0);
+    ck_assert_int_eq(telltale("plan", "going", SCARCE "'sweep={grid: {seed: [1, 2]}}'"), 0);
+    ck_assert_int_eq(run("going", SCARCE "'sweep={grid: {seed: [1, 2]}}'"), 0);
+    lacks("too little memory");
+    snprintf(line, sizeof line, "cmp '%s/before.h5' '%s/going/cells/seed=1/results.h5'", tt_test_dir(),
+             tt_test_dir());
+    ck_assert_int_eq(shell(line), 0);
+    ck_assert_int_eq(run("going", SCARCE "'sweep={grid: {seed: [1, 2]}}'"), 0);
+    has("2 of 2 cells are done");
+    ck_assert_int_eq(telltale("plan", "going", SCARCE "'sweep={grid: {seed: [1, 2]}}'"), 0);
+    has("4 stored, 0 to do");
+    ck_assert_int_eq(telltale("plan", "going", SCARCE "'sweep={grid: {seed: [1, 2]}}' --cell seed=2"), 0);
+    has("2 steps, 2 stored, 0 to do");
+}
+END_TEST
+
+START_TEST(a_cell_that_asks_for_its_batch_fails_alone)
+{
+    ck_assert_int_eq(run("asking", SCARCE "'sweep={grid: {models.target.batch: [0, 4]}}'"), 1);
+    has("2 cells, 1 done, 1 failed");
+    has("2 fit: set the model's batch to 2");
+    has("starting again with models.target.batch=2");
+}
+END_TEST
+
 START_TEST(a_batch_that_the_spec_asks_for_is_not_changed)
 {
     ck_assert_int_eq(run("asked", "device=batchy models.target.fits=1 models.target.batch=4"), 1);
@@ -113,6 +242,12 @@ Suite *tt_test_suite(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, a_host_goes_on_with_fewer_at_once_where_that_changes_no_bit);
     tcase_add_test(tc, where_bits_depend_on_the_batch_the_run_starts_again_with_one_that_fits);
+    tcase_add_test(tc, what_fits_is_remembered_by_the_run_s_folder);
+    tcase_add_test(tc, what_does_not_fit_any_more_is_made_smaller_again);
+    tcase_add_test(tc, a_file_of_batches_that_is_none_is_refused_with_the_remedy);
+    tcase_add_test(tc, cells_of_a_sweep_start_again_and_give_the_bytes_of_their_own_runs);
+    tcase_add_test(tc, a_sweep_that_goes_on_begins_with_what_fits);
+    tcase_add_test(tc, a_cell_that_asks_for_its_batch_fails_alone);
     tcase_add_test(tc, a_batch_that_the_spec_asks_for_is_not_changed);
     tcase_add_test(tc, a_model_of_which_not_one_prediction_fits_fails_its_steps);
     suite_add_tcase(suite, tc);
