@@ -31,7 +31,9 @@ static bool take_jobs(const char *text, unsigned *jobs)
 
 bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_options *o)
 {
-    bool takes_cell = strcmp(command, "plan") == 0 || strcmp(command, "explain") == 0;
+    bool tunes = strcmp(command, "tune") == 0;
+    bool takes_cell = tunes || strcmp(command, "plan") == 0 || strcmp(command, "explain") == 0;
+    bool takes_json = tunes || strcmp(command, "run") == 0 || strcmp(command, "plan") == 0;
     *o = (tt_run_options){0};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
@@ -43,12 +45,11 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
             o->in_process = true;
         } else if (strcmp(argv[i], "--quiet") == 0) {
             o->quiet = true;
-        } else if (strcmp(argv[i], "--json") == 0 &&
-                   (strcmp(command, "run") == 0 || strcmp(command, "plan") == 0)) {
+        } else if (strcmp(argv[i], "--json") == 0 && takes_json) {
             o->json = true;
-        } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
+        } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc && !tunes) {
             if (!take_jobs(argv[++i], &o->jobs)) return false;
-        } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
+        } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc && !tunes) {
             o->out = argv[++i];
         } else if (strcmp(argv[i], "--cell") == 0 && i + 1 < argc && takes_cell) {
             o->cell = argv[++i];
@@ -56,6 +57,8 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
             o->overrides[o->n_overrides++] = argv[i];
         } else if (argv[i][0] != '-' && !o->spec) {
             o->spec = argv[i];
+        } else if (argv[i][0] != '-' && tunes && o->n_roles < TT_MAX_ROLES) {
+            o->roles[o->n_roles++] = argv[i];
         } else if (argv[i][0] != '-' && !o->step && strcmp(command, "explain") == 0) {
             o->step = argv[i];
         } else {

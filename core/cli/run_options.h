@@ -1,4 +1,4 @@
-/* The arguments that `validate` and `run` share: SPEC [key=value …] and options. */
+/* The arguments that `validate`, `plan`, `run`, … share: SPEC [key=value …] and options. */
 #ifndef TT_CLI_RUN_OPTIONS_H
 #define TT_CLI_RUN_OPTIONS_H
 
@@ -7,17 +7,20 @@
 #include "runtime/describe.h"
 
 #define TT_MAX_OVERRIDES 256
+#define TT_MAX_ROLES     64
 
 typedef struct tt_run_options {
     const char *spec, *out;
-    const char *step; /* `explain SPEC STEP` */
-    const char *cell; /* --cell NAME, of `plan` and `explain` */
-    tt_sweep *sweep;  /* of the spec that was opened; NULL: it is none */
+    const char *step;                /* `explain SPEC STEP` */
+    const char *cell;                /* --cell NAME, of `plan`, `explain` and `tune` */
+    const char *roles[TT_MAX_ROLES]; /* `tune SPEC ROLE …` */
+    size_t n_roles;
+    tt_sweep *sweep; /* of the spec that was opened; NULL: it is none */
     const char *overrides[TT_MAX_OVERRIDES];
     size_t n_overrides;
     tt_plugin_dirs dirs;
     bool in_process, quiet, help;
-    bool json;            /* of `run` and `plan` */
+    bool json;            /* of `run`, `plan` and `tune` */
     unsigned jobs;        /* --jobs; 0: one */
     tt_problems problems; /* of the spec that was loaded; tt_run_options_free */
 } tt_run_options;

@@ -50,6 +50,7 @@ void tt_measure_ask_fitting(tt_measure_session *x, tt_measure_active *a, const t
                                     &reply, &ignored))
             continue;
         uint32_t fitting = tt_get_u32(&reply.in);
+        tt_get_u32(&reply.in); /* the batch of now: where it can change, nothing fails */
         if (tt_reply_end(&reply, &ignored) || !fitting) continue;
         step->fitting_batch = fitting;
         step->fitting_model = (size_t)(model - step->spec->models);

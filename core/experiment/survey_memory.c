@@ -3,7 +3,6 @@
 #include "experiment/survey.h"
 #include "plugin/params.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,17 +188,6 @@ static tt_status add_up(tt_survey *v, tt_error *err)
     return TT_OK;
 }
 
-static uint64_t available(void)
-{
-    char line[160];
-    unsigned long long kib = 0;
-    FILE *file = fopen("/proc/meminfo", "re");
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
-    if (file) fclose(file);
-    return (uint64_t)kib << 10;
-}
-
 tt_status tt_survey_memory(tt_survey *v, tt_error *err)
 {
     const tt_spec *spec = v->prepared->spec;
@@ -209,7 +197,7 @@ tt_status tt_survey_memory(tt_survey *v, tt_error *err)
         s = add_host(v, m, err);
     if (s) return s;
     add_others(v);
-    v->memory_available = available();
+    v->memory_available = tt_memory_available();
     return add_up(v, err);
 }
 

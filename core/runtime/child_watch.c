@@ -219,12 +219,12 @@ tt_status tt_child_ask_memory(tt_child *host, tt_child_memory *memory, tt_error 
     if (s) return s;
     *memory = (tt_child_memory){.on_device = tt_get_u8(&reply.in)};
     memory->device_bytes = tt_get_u64(&reply.in);
-    uint64_t most = tt_get_u64(&reply.in);
+    memory->device_most_bytes = tt_get_u64(&reply.in);
     s = tt_reply_end(&reply, err);
     memory->bytes = resident_kib(host->pid ? host->pid : getpid()) << 10;
     if (s || !host->pid || !memory->on_device) return s; /* in this process all hosts are counted as one */
     pthread_mutex_lock(&lock);
-    raise_peak(host->name, 0, most >> 10);
+    raise_peak(host->name, 0, memory->device_most_bytes >> 10);
     pthread_mutex_unlock(&lock);
     return TT_OK;
 }

@@ -140,7 +140,8 @@ static tt_status take_samples(tt_modelhost *h, tt_reader *in, tt_error *err)
     h->samples = NULL;
     h->n_samples = 0;
     h->sample_text = tt_arena_create(0);
-    uint32_t n = tt_get_count(in, 56);
+    uint32_t n = tt_get_count(in, 44);
+    if (in->failed) return tt_fail(err, TT_ERR_FORMAT, "a malformed table of samples");
     h->samples = tt_alloc_array(n, sizeof *h->samples);
     if (!h->samples || !h->sample_text) return tt_fail(err, TT_ERR_MEMORY, "out of memory for %u samples", n);
     for (uint32_t i = 0; i < n; i++) {
@@ -230,6 +231,7 @@ tt_status tt_modelhost_control(void *host, void *connection, uint16_t type, tt_r
         return read_meter(h, in, out, err);
     case TT_MSG_HOST_FITTING:
         tt_put_u32(out, h->fitting_batch);
+        tt_put_u32(out, h->info.batch);
         return TT_OK;
     case TT_MSG_HOST_MEMORY:
         return tell_memory(h, out);
