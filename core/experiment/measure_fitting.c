@@ -70,7 +70,7 @@ static const struct tt_measure_too_large *find(tt_measure_team *t, const tt_dige
 
 tt_status tt_measure_check_fitting(tt_measure_team *t, tt_measure_step *step, tt_error *err)
 {
-    for (uint32_t i = 0; i < step->plan->n_roles && t->too_large; i++) {
+    for (uint32_t i = 0; i < step->plan->n_roles; i++) {
         const tt_spec_model *model = tt_plan_role(step->spec, step->model, step->plan->roles[i].role);
         tt_digest digest;
         if (!model || !digest_model(step->spec, model, &digest)) continue;

@@ -175,7 +175,7 @@ END_TEST
 START_TEST(no_more_than_256_are_tried)
 {
     write_spec(toy);
-    ck_assert_int_eq(tune("--json models.target.fits=4096 models.target.delay_us=2000", false), 0);
+    ck_assert_int_eq(tune("--json models.target.fits=4096 models.target.delay_us=15000", false), 0);
     const tt_node *model = first_model();
     ck_assert_str_eq(text_of(model, "ended"), "largest");
     ck_assert_uint_eq(tt_node_get(model, "batches")->n_children, 9);
