@@ -204,3 +204,14 @@ bool tt_buf_printf(tt_buf *buf, const char *format, ...)
     buf->size += (size_t)n;
     return true;
 }
+
+uint64_t tt_memory_available(void)
+{
+    char line[160];
+    unsigned long long kib = 0;
+    FILE *file = fopen("/proc/meminfo", "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
+    if (file) fclose(file);
+    return (uint64_t)kib << 10;
+}

@@ -43,6 +43,9 @@ TT_API char *tt_arena_strdup(tt_arena *arena, const char *s);
 TT_API char *tt_arena_strndup(tt_arena *arena, const char *s, size_t n);
 TT_API char *tt_arena_printf(tt_arena *arena, const char *format, ...) TT_PRINTF(2, 3);
 
+/* Bytes that the system could give to processes without swapping; 0: unknown. */
+TT_API uint64_t tt_memory_available(void);
+
 /* A byte buffer that grows up to `max_bytes` (0: no ceiling). Zero-initialise or use tt_buf_init. After a
  * failed append the buffer is unchanged and `failed` is set, so that many appends can be checked once. */
 typedef struct tt_buf {

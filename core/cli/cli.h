@@ -32,6 +32,7 @@ int tt_cmd_generate(int argc, char **argv);
 int tt_cmd_ls(int argc, char **argv);
 int tt_cmd_describe(int argc, char **argv);
 int tt_cmd_plan(int argc, char **argv);
+int tt_cmd_tune(int argc, char **argv);
 int tt_cmd_explain(int argc, char **argv);
 int tt_cmd_gc(int argc, char **argv);
 int tt_cmd_schema(int argc, char **argv);

@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/run_options.h"
+#include "experiment/fitting.h"
 #include "experiment/survey.h"
 #include "experiment/sweep_run.h"
 
@@ -39,35 +40,40 @@ static tt_status survey_sweep(tt_run_options *o, const tt_launch *launch, tt_des
     if (o->step || o->json)
         return tt_fail(err, TT_ERR_INVALID, "%s is a sweep of %zu cells: say which, --cell %s", o->spec,
                        o->sweep->n, o->sweep->names[0]);
-    tt_sweep_job job = {o->sweep,
-                        *launch,
-                        describer,
-                        {tt_describe_plugin, describer, tt_describe_program, tt_describe_best_backend},
-                        dir};
+    tt_sweep_job job = {o->sweep, *launch, describer, tt_run_options_source(describer), dir};
     return tt_sweep_plan(&job, &o->problems, failures, out, err);
 }
 
+typedef struct loading {
+    tt_run_options *o;
+    tt_describer *describer;
+} loading;
+
+static tt_status load(void *user, const char *const *overrides, size_t n, tt_spec **spec, tt_error *err)
+{
+    const loading *l = user;
+    return tt_run_options_load(l->o, l->describer, overrides, n, spec, err);
+}
+
 static tt_status survey_one(tt_run_options *o, const tt_launch *options, tt_describer *describer,
-                            const char *store, tt_buf *out, tt_error *err)
+                            const char *dir, tt_buf *out, tt_error *err)
 {
     tt_launch launch = *options;
     tt_spec *spec = NULL;
     tt_prepared prepared = {0};
     tt_survey found = {0};
-    tt_status s = tt_run_options_load(o, describer, &spec, err);
-    if (!s) {
-        launch.time_limit_s = spec->time_limit_s;
-        launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
-        s = tt_dir_create(store, err);
-    }
-    if (!s) s = tt_prepare(spec, &launch, describer, store, &prepared, err);
-    if (!s) s = tt_survey_make(&prepared, &found, err);
+    loading l = {o, describer};
+    tt_prepare_cache *cache = tt_prepare_cache_create(&launch, describer);
+    tt_status s = cache ? tt_fitting_prepare(dir, &launch, cache, load, &l, &spec, &prepared, err)
+                        : tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    if (!s) s = tt_survey_make(&prepared, o->jobs, &found, err);
     if (!s && o->step) s = tt_survey_explain(&found, o->step, out, err);
     if (!s && !o->step && !(o->json ? tt_survey_json(&found, out) : tt_survey_text(&found, out)))
         s = tt_fail(err, TT_ERR_MEMORY, "out of memory");
     tt_survey_free(&found);
     tt_prepared_free(&prepared);
     tt_spec_free(spec);
+    tt_prepare_cache_destroy(cache);
     return s;
 }
 
@@ -75,14 +81,11 @@ static tt_status survey(tt_run_options *o, const char *dir, size_t *failures, tt
 {
     tt_launch launch = tt_run_options_launch(o);
     tt_describer *describer = tt_describer_create(&launch);
-    char *store = tt_path_join(dir, "store");
-    tt_status s =
-        describer && store ? tt_run_options_open(o, err) : tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    tt_status s = describer ? tt_run_options_open(o, err) : tt_fail(err, TT_ERR_MEMORY, "out of memory");
     if (!s && o->sweep)
         s = survey_sweep(o, &launch, describer, dir, failures, out, err);
     else if (!s)
-        s = survey_one(o, &launch, describer, store, out, err);
-    tt_free(store);
+        s = survey_one(o, &launch, describer, dir, out, err);
     tt_describer_destroy(describer);
     return s;
 }

@@ -1,9 +1,8 @@
 #include "base/file.h"
-#include "base/log.h"
 #include "base/thread.h"
 #include "cli/cli.h"
 #include "cli/run_options.h"
-#include "experiment/conductor.h"
+#include "experiment/run.h"
 #include "experiment/sweep_run.h"
 
 #include <stdio.h>
@@ -43,30 +42,10 @@ static void say_how_to_resume(const tt_run_options *o, const char *dir)
 static tt_status run_sweep(tt_run_options *o, const tt_launch *launch, tt_describer *describer,
                            const char *dir, size_t *failures, tt_buf *table, tt_error *err)
 {
-    tt_sweep_job job = {o->sweep,
-                        *launch,
-                        describer,
-                        {tt_describe_plugin, describer, tt_describe_program, tt_describe_best_backend},
-                        dir};
+    tt_sweep_job job = {o->sweep, *launch, describer, tt_run_options_source(describer), dir};
     tt_status s = tt_sweep_run(&job, &o->problems, failures, err);
     if (s) return s;
     return o->json ? tt_sweep_json(dir, table, err) : tt_sweep_table(dir, table, err);
-}
-
-/* The override that says the batch which fits into the device's memory, where the run failed for lack of it.
- */
-static bool fit_batch(tt_run_options *o, const tt_conductor *conductor)
-{
-    const char *role;
-    uint32_t batch;
-    if (o->n_overrides == TT_MAX_OVERRIDES || !tt_conductor_smaller_batch(conductor, &role, &batch))
-        return false;
-    int n = snprintf(o->batches[o->n_batches], sizeof *o->batches, "models.%s.batch=%u", role, batch);
-    if (n < 0 || (size_t)n >= sizeof *o->batches) return false;
-    tt_log(TT_LOG_WARNING, "the device's memory is too small: starting again with %s, which keys name",
-           o->batches[o->n_batches]);
-    o->overrides[o->n_overrides++] = o->batches[o->n_batches++];
-    return true;
 }
 
 static bool print(const tt_run_options *o, const tt_conductor *conductor, tt_buf *out)
@@ -76,37 +55,16 @@ static bool print(const tt_run_options *o, const tt_conductor *conductor, tt_buf
     return o->json ? tt_results_json(results, NULL, info, TT_EXTREMES, out) : tt_results_table(results, info, out);
 }
 
-static tt_status run_once(tt_run_options *o, const tt_launch *options, tt_describer *describer,
-                          const char *dir, size_t *failures, tt_buf *table, bool *again, tt_error *err)
+static tt_status run_one(tt_run_options *o, const tt_launch *launch, tt_describer *describer, const char *dir,
+                         size_t *failures, tt_buf *table, tt_error *err)
 {
-    tt_launch launch = *options;
-    tt_spec *spec = NULL;
-    tt_conductor *conductor = NULL;
-    tt_status s = tt_run_options_load(o, describer, &spec, err);
-    if (!s && tt_sweep_index_there(dir))
-        s = tt_fail(err, TT_ERR_EXISTS, "%s holds a sweep: give this run another folder (--out)", dir);
-    if (!s) {
-        launch.time_limit_s = spec->time_limit_s;
-        launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
-        launch.heartbeat_s = spec->heartbeat_s;
-        s = tt_conductor_create(spec, &launch, describer, dir, &conductor, err);
-    }
-    if (!s) s = tt_conductor_run(conductor, failures, err);
-    *again = !s && o->n_batches < TT_MAX_BATCHES && fit_batch(o, conductor);
-    if (!s && !*again && !print(o, conductor, table))
+    tt_run_job job = {tt_run_options_request(o), *launch, describer, tt_run_options_source(describer), dir};
+    tt_run_done done;
+    tt_status s = tt_run_execute(&job, &o->problems, &done, err);
+    if (!s && !print(o, done.conductor, table))
         s = tt_fail(err, TT_ERR_MEMORY, "out of memory for the table");
-    tt_conductor_destroy(conductor);
-    tt_spec_free(spec);
-    return s;
-}
-
-static tt_status run_one(tt_run_options *o, const tt_launch *options, tt_describer *describer,
-                         const char *dir, size_t *failures, tt_buf *table, tt_error *err)
-{
-    bool again = true;
-    tt_status s = TT_OK;
-    while (!s && again)
-        s = run_once(o, options, describer, dir, failures, table, &again, err);
+    *failures = done.failures;
+    tt_run_done_free(&done);
     return s;
 }
 

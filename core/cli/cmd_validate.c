@@ -37,7 +37,7 @@ static tt_status validate_one(tt_run_options *o, const tt_launch *launch, tt_des
 {
     tt_spec *spec = NULL;
     tt_plan plan = {0};
-    tt_status s = tt_run_options_load(o, describer, &spec, err);
+    tt_status s = tt_run_options_load(o, describer, NULL, 0, &spec, err);
     if (!s) s = tt_plan_make(spec, launch, &plan, err);
     if (!s && !tt_plan_text(spec, &plan, out)) s = tt_fail(err, TT_ERR_MEMORY, "out of memory");
     tt_plan_free(&plan);

@@ -14,6 +14,7 @@ static const tt_command commands[] = {
     {"plan", "the steps of an experiment: what is stored, what is left, what it costs", tt_cmd_plan},
     {"explain", "why a step would be computed", tt_cmd_explain},
     {"run", "runs an experiment, or resumes it", tt_cmd_run},
+    {"tune", "which batch fills the device, found by measuring", tt_cmd_tune},
     {"report", "tables, figures and pages of runs", tt_cmd_report},
     {"compare", "which differences between two runs are significant", tt_cmd_compare},
     {"export", "features and scores as CSV or NPZ", tt_cmd_export},

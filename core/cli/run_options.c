@@ -31,7 +31,9 @@ static bool take_jobs(const char *text, unsigned *jobs)
 
 bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_options *o)
 {
-    bool takes_cell = strcmp(command, "plan") == 0 || strcmp(command, "explain") == 0;
+    bool tunes = strcmp(command, "tune") == 0;
+    bool takes_cell = tunes || strcmp(command, "plan") == 0 || strcmp(command, "explain") == 0;
+    bool takes_json = tunes || strcmp(command, "run") == 0 || strcmp(command, "plan") == 0;
     *o = (tt_run_options){0};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
@@ -43,12 +45,11 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
             o->in_process = true;
         } else if (strcmp(argv[i], "--quiet") == 0) {
             o->quiet = true;
-        } else if (strcmp(argv[i], "--json") == 0 &&
-                   (strcmp(command, "run") == 0 || strcmp(command, "plan") == 0)) {
+        } else if (strcmp(argv[i], "--json") == 0 && takes_json) {
             o->json = true;
-        } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
+        } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc && !tunes) {
             if (!take_jobs(argv[++i], &o->jobs)) return false;
-        } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
+        } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc && !tunes) {
             o->out = argv[++i];
         } else if (strcmp(argv[i], "--cell") == 0 && i + 1 < argc && takes_cell) {
             o->cell = argv[++i];
@@ -56,6 +57,8 @@ bool tt_run_options_parse(const char *command, int argc, char **argv, tt_run_opt
             o->overrides[o->n_overrides++] = argv[i];
         } else if (argv[i][0] != '-' && !o->spec) {
             o->spec = argv[i];
+        } else if (argv[i][0] != '-' && tunes && o->n_roles < TT_MAX_ROLES) {
+            o->roles[o->n_roles++] = argv[i];
         } else if (argv[i][0] != '-' && !o->step && strcmp(command, "explain") == 0) {
             o->step = argv[i];
         } else {
@@ -97,32 +100,45 @@ tt_launch tt_run_options_launch(const tt_run_options *o)
                        .jobs = o->jobs};
 }
 
+tt_spec_request tt_run_options_request(const tt_run_options *o)
+{
+    return (tt_spec_request){o->spec, o->overrides, o->n_overrides};
+}
+
+tt_plugin_source tt_run_options_source(tt_describer *describer)
+{
+    return (tt_plugin_source){tt_describe_plugin, describer, tt_describe_program, tt_describe_best_backend};
+}
+
 tt_status tt_run_options_open(tt_run_options *o, tt_error *err)
 {
-    tt_spec_request request = {o->spec, o->overrides, o->n_overrides};
+    tt_spec_request request = tt_run_options_request(o);
     tt_problems_free(&o->problems);
     if (o->cell) return TT_OK;
     return tt_sweep_open(&request, &o->problems, &o->sweep, err);
 }
 
 static tt_status load_cell(tt_run_options *o, const tt_plugin_source *source, const tt_spec_request *request,
-                           tt_spec **spec, tt_error *err)
+                           const char *const *more, size_t n, tt_spec **spec, tt_error *err)
 {
     size_t cell;
+    tt_sweep_free(o->sweep);
+    o->sweep = NULL;
     tt_status s = tt_sweep_open(request, &o->problems, &o->sweep, err);
     if (!s && !o->sweep)
         s = tt_fail(err, TT_ERR_INVALID, "--cell %s: %s has neither sweep nor replication", o->cell, o->spec);
     if (!s) s = tt_sweep_find(o->sweep, o->cell, &cell, err);
-    return s ? s : tt_sweep_cell(o->sweep, cell, source, &o->problems, spec, err);
+    return s ? s : tt_sweep_cell_with(o->sweep, cell, more, n, source, &o->problems, spec, err);
 }
 
-tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err)
+tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, const char *const *more, size_t n,
+                              tt_spec **spec, tt_error *err)
 {
-    tt_plugin_source source = {tt_describe_plugin, describer, tt_describe_program, tt_describe_best_backend};
-    tt_spec_request request = {o->spec, o->overrides, o->n_overrides};
+    tt_plugin_source source = tt_run_options_source(describer);
+    tt_spec_request request = tt_run_options_request(o);
     tt_problems_free(&o->problems);
-    if (o->cell) return load_cell(o, &source, &request, spec, err);
-    return tt_spec_load_all(&request, &source, &o->problems, spec, err);
+    if (o->cell) return load_cell(o, &source, &request, more, n, spec, err);
+    return tt_spec_load_with(&request, more, n, &source, &o->problems, spec, err);
 }
 
 int tt_run_options_error(const tt_run_options *o, const tt_error *err)

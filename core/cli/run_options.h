@@ -1,4 +1,4 @@
-/* The arguments that `validate` and `run` share: SPEC [key=value …] and options. */
+/* The arguments that `validate`, `plan`, `run`, … share: SPEC [key=value …] and options. */
 #ifndef TT_CLI_RUN_OPTIONS_H
 #define TT_CLI_RUN_OPTIONS_H
 
@@ -7,20 +7,20 @@
 #include "runtime/describe.h"
 
 #define TT_MAX_OVERRIDES 256
-#define TT_MAX_BATCHES   16
+#define TT_MAX_ROLES     64
 
 typedef struct tt_run_options {
     const char *spec, *out;
-    const char *step; /* `explain SPEC STEP` */
-    const char *cell; /* --cell NAME, of `plan` and `explain` */
-    tt_sweep *sweep;  /* of the spec that was opened; NULL: it is none */
+    const char *step;                /* `explain SPEC STEP` */
+    const char *cell;                /* --cell NAME, of `plan`, `explain` and `tune` */
+    const char *roles[TT_MAX_ROLES]; /* `tune SPEC ROLE …` */
+    size_t n_roles;
+    tt_sweep *sweep; /* of the spec that was opened; NULL: it is none */
     const char *overrides[TT_MAX_OVERRIDES];
     size_t n_overrides;
-    char batches[TT_MAX_BATCHES][96]; /* overrides of our own: batches that fit into the device's memory */
-    size_t n_batches;
     tt_plugin_dirs dirs;
     bool in_process, quiet, help;
-    bool json;            /* of `run` and `plan` */
+    bool json;            /* of `run`, `plan` and `tune` */
     unsigned jobs;        /* --jobs; 0: one */
     tt_problems problems; /* of the spec that was loaded; tt_run_options_free */
 } tt_run_options;
@@ -40,9 +40,12 @@ char *tt_run_options_dir(const tt_run_options *o);
 tt_launch tt_run_options_launch(const tt_run_options *o);
 /* Opens the spec as a sweep, where it is one and no cell of it is named. */
 tt_status tt_run_options_open(tt_run_options *o, tt_error *err);
-/* The spec, or the cell of it that --cell names, with plugins described by `describer`; to be freed before
- * the options. */
-tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, tt_spec **spec, tt_error *err);
+/* The spec, or the cell of it that --cell names, with plugins described by `describer`, and n overrides
+ * besides; to be freed before the options. */
+tt_status tt_run_options_load(tt_run_options *o, tt_describer *describer, const char *const *more, size_t n,
+                              tt_spec **spec, tt_error *err);
+tt_spec_request tt_run_options_request(const tt_run_options *o);
+tt_plugin_source tt_run_options_source(tt_describer *describer);
 /* Says on stderr what failed, of a spec every problem; the exit code. */
 int tt_run_options_error(const tt_run_options *o, const tt_error *err);
 void tt_run_options_free(tt_run_options *o);

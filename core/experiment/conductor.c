@@ -8,10 +8,10 @@
 #include "experiment/results_controls.h"
 #include "experiment/score_stored.h"
 #include "formats/json.h"
-#include "plugin/params.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +165,11 @@ void tt_conductor_destroy(tt_conductor *c)
     tt_free(c->store);
     tt_free(c->log);
     tt_free(c);
+}
+
+const tt_prepared *tt_conductor_prepared(const tt_conductor *c)
+{
+    return &c->p;
 }
 
 const tt_results *tt_conductor_results(const tt_conductor *c)
@@ -452,7 +457,8 @@ static tt_status list_peaks(tt_conductor *c, const char *path, tt_error *err)
     for (size_t n = tt_child_peaks(now, TT_RUN_PEAKS_MAX), i = 0; i < n; i++) {
         const char *name = tt_arena_strdup(c->arena, now[i].name);
         if (!name) return no_memory(err);
-        info->peaks[info->n_peaks++] = (tt_run_peak){name, (double)now[i].kib / 1024};
+        info->peaks[info->n_peaks++] =
+            (tt_run_peak){name, (double)now[i].kib / 1024, (double)now[i].device_kib / 1024};
     }
     tt_status s = tt_run_info_read(path, &before, &absent);
     for (size_t i = 0; i < before.n_peaks && !s; i++) {
@@ -460,12 +466,11 @@ static tt_status list_peaks(tt_conductor *c, const char *path, tt_error *err)
         while (k < info->n_peaks && strcmp(info->peaks[k].name, before.peaks[i].name) != 0)
             k++;
         if (k == TT_RUN_PEAKS_MAX) break;
-        double mib = before.peaks[i].mib;
         if (k == info->n_peaks)
             info->peaks[info->n_peaks++] =
-                (tt_run_peak){tt_arena_strdup(c->arena, before.peaks[i].name), mib};
-        else if (mib > info->peaks[k].mib)
-            info->peaks[k].mib = mib;
+                (tt_run_peak){.name = tt_arena_strdup(c->arena, before.peaks[i].name)};
+        info->peaks[k].mib = fmax(info->peaks[k].mib, before.peaks[i].mib);
+        info->peaks[k].device_mib = fmax(info->peaks[k].device_mib, before.peaks[i].device_mib);
         if (!info->peaks[k].name) s = TT_ERR_MEMORY;
     }
     if (!absent.code) tt_run_info_free(&before);
@@ -515,29 +520,4 @@ tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err)
     if (!s) s = list_times(c, measured_before_s, err);
     if (!s) s = write_all(c, err);
     return s;
-}
-
-/* Is `batch` a parameter of this model that the spec leaves to the target? */
-static bool batch_is_automatic(const tt_params *params)
-{
-    for (uint32_t i = 0; i < params->n; i++) {
-        const tt_param_value *v = &params->values[i];
-        if (strcmp(v->key, "batch") == 0 && v->type == TT_PARAM_INT && (v->flags & TT_PARAM_SPEED))
-            return !v->node || v->node->value.integer == 0;
-    }
-    return false;
-}
-
-bool tt_conductor_smaller_batch(const tt_conductor *c, const char **role, uint32_t *batch)
-{
-    for (size_t i = 0; i < c->p.n_steps; i++) {
-        const tt_measure_step *step = &c->p.steps[i];
-        if (!step->failure.code || !step->fitting_batch) continue;
-        const tt_spec_model *model = &c->spec->models[step->fitting_model];
-        if (!batch_is_automatic(model->plugin.params)) continue;
-        *role = model->role;
-        *batch = step->fitting_batch;
-        return true;
-    }
-    return false;
 }

@@ -1,8 +1,9 @@
-/* A whole run: spec to results.h5. The folder DIR of a run:
+/* One attempt at a run (run.h): spec to results.h5. The folder DIR of a run:
  *
  *     results.h5     what is a function of the spec (docs/results-format.md)
  *     run.json       what is not: seconds, executed counts, build
  *     sessions.jsonl one line for each start on this folder
+ *     batches.json   batches that fit into a device's memory (fitting.h)
  *     store/         manifests and journals of measure steps, by content key
  *     log/           messages of hosts and workers
  */
@@ -31,10 +32,8 @@ TT_API void tt_conductor_destroy(tt_conductor *c); /* NULL is fine */
  * the same call goes on from there. Steps that failed are in the results and counted in *failures; TT_OK all
  * the same. */
 TT_API tt_status tt_conductor_run(tt_conductor *c, size_t *failures, tt_error *err);
-/* Did a step of the run fail because a model's batch, which its spec leaves to us (batch: 0), was too large
- * for the device's memory? Then the model's role, and how many predictions at once fit. */
-TT_API bool tt_conductor_smaller_batch(const tt_conductor *c, const char **role, uint32_t *batch);
 /* Of a run that was executed; live as long as the run. */
+TT_API const tt_prepared *tt_conductor_prepared(const tt_conductor *c);
 TT_API const tt_results *tt_conductor_results(const tt_conductor *c);
 TT_API const tt_run_info *tt_conductor_info(const tt_conductor *c);
 

@@ -52,7 +52,8 @@ static tt_status start_step(tt_measure_session *x, tt_measure_active *a, tt_erro
         x->money_spent += step->meters.executed.money;
     }
     if (s || tt_step_complete(step)) return s;
-    s = tt_plan_open_attack(step->spec, &x->launch, step->attack, "measuring", &a->worker, err);
+    s = tt_measure_check_fitting(x->team, step, err);
+    if (!s) s = tt_plan_open_attack(step->spec, &x->launch, step->attack, "measuring", &a->worker, err);
     if (s) return s;
     a->running = true;
     for (uint32_t i = 0; i < step->plan->n_roles && !s; i++) {
@@ -128,25 +129,6 @@ static tt_status read_meters(tt_measure_session *x, tt_measure_active *a, tt_met
     return s;
 }
 
-/* Did the step fail for lack of a device's memory? Then its hosts know how large a batch fits. */
-static void ask_fitting(tt_measure_session *x, tt_measure_active *a)
-{
-    tt_measure_step *step = a->step;
-    for (uint32_t i = 0; i < step->plan->n_roles; i++) {
-        const tt_spec_model *model = tt_plan_role(step->spec, step->model, step->plan->roles[i].role);
-        tt_buf none = {0};
-        tt_reply reply;
-        tt_error ignored = {0};
-        if (!model || tt_child_call(&x->hosts.list[a->hosts[i]]->child, TT_MSG_HOST_FITTING, &none, -1,
-                                    &reply, &ignored))
-            continue;
-        uint32_t fitting = tt_get_u32(&reply.in);
-        if (tt_reply_end(&reply, &ignored) || !fitting) continue;
-        step->fitting_batch = fitting;
-        step->fitting_model = (size_t)(model - step->spec->models);
-    }
-}
-
 /* Money that a batch has cost which gave no rows: a record without rows, for the ledger. */
 static tt_status keep_money(tt_measure_step *step, const tt_meters *meters, double seconds, tt_status failed,
                             bool *journal_failed, tt_error *err)
@@ -173,7 +155,7 @@ static tt_status advance(tt_measure_session *x, tt_measure_active *a, uint32_t n
         *err = host_error;
         return host_error.code;
     }
-    if (s == TT_ERR_UNSUPPORTED) ask_fitting(x, a);
+    if (s == TT_ERR_UNSUPPORTED) tt_measure_ask_fitting(x, a, err);
     x->money_spent += meters.executed.money;
     if (!s) s = tt_step_check_bad(a->step, a->step->spec->bad_samples, n, rows, err);
     if (s) return keep_money(a->step, &meters, now_s() - start, s, journal_failed, err);
@@ -419,5 +401,6 @@ tt_status tt_measure_all(tt_measure_run *run, tt_error *err)
     for (size_t i = 0; t.groups && i < run->n_steps; i++)
         tt_free(t.groups[i]);
     tt_free((void *)t.groups);
+    tt_measure_forget_fitting(&t);
     return s;
 }

@@ -26,6 +26,17 @@ tt_status tt_measure_tell(tt_child *child, uint16_t type, tt_buf *request, tt_er
     return s;
 }
 
+bool tt_measure_model_text(const tt_spec *spec, const tt_spec_model *model, tt_buf *text)
+{
+    tt_buf params = {0};
+    bool good = tt_params_canonical(model->plugin.params, 0, false, &params);
+    tt_put_text(text, model->plugin.info->name);
+    tt_put_text(text, params.data);
+    tt_put_device(text, spec->backend.info->name, &spec->device);
+    tt_buf_free(&params);
+    return good && !text->failed;
+}
+
 bool tt_measure_host_request(const tt_spec *spec, const tt_spec_model *model, const tt_universe *universe,
                              tt_buf *request)
 {
@@ -33,14 +44,9 @@ bool tt_measure_host_request(const tt_spec *spec, const tt_spec_model *model, co
         tt_put_u8(request, universe->apply_orientation);
         return !request->failed;
     }
-    tt_buf params = {0};
-    bool good = tt_params_canonical(model->plugin.params, 0, false, &params);
-    tt_put_text(request, model->plugin.info->name);
-    tt_put_text(request, params.data);
-    tt_put_device(request, spec->backend.info->name, &spec->device);
+    bool good = tt_measure_model_text(spec, model, request);
     tt_put_u64(request, spec->seed);
     tt_put_u8(request, universe->apply_orientation);
-    tt_buf_free(&params);
     return good && !request->failed;
 }
 
@@ -130,6 +136,9 @@ tt_status tt_measure_hosts_take(tt_measure_hosts *x, const tt_measure_step *step
 void tt_measure_hosts_stop(tt_measure_hosts *x)
 {
     for (size_t i = 0; i < x->n; i++) {
+        tt_child_memory held;
+        tt_error gone = {0};
+        tt_child_ask_memory(&x->list[i]->child, &held, &gone); /* its peak is kept for run.json */
         tt_child_stop(&x->list[i]->child);
         tt_buf_free(&x->list[i]->request);
         tt_free(x->list[i]);

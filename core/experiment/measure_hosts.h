@@ -23,6 +23,8 @@ typedef struct tt_measure_hosts {
  * same where these bytes are. */
 bool tt_measure_host_request(const tt_spec *spec, const tt_spec_model *model, const tt_universe *universe,
                              tt_buf *request);
+/* Its first part: a model with its batch, on a device, whoever measures what on it. */
+bool tt_measure_model_text(const tt_spec *spec, const tt_spec_model *model, tt_buf *text);
 /* The host of a role of this step, started when it is first asked for; an index into list. */
 tt_status tt_measure_hosts_take(tt_measure_hosts *x, const tt_measure_step *step, const char *role,
                                 size_t *index, tt_error *err);

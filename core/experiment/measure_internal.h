@@ -44,7 +44,17 @@ typedef struct tt_measure_team {
     atomic_bool ended;                 /* something ended all */
     atomic_ullong predictions, images; /* that the target has computed so far */
     uint64_t money; /* spent by all models, and set aside for batches under way; the lock */
+    struct tt_measure_too_large *too_large; /* measure_fitting.c; the lock */
 } tt_measure_team;
+
+/* measure_fitting.c */
+/* After a step failed: was a batch too large for a device's memory? Then its host knows what fits, and the
+ * step and the team do from now on. */
+void tt_measure_ask_fitting(tt_measure_session *x, tt_measure_active *a, const tt_error *why);
+/* Before a step begins: TT_ERR_UNSUPPORTED, with what fits, where one of its models with its batch was too
+ * large for another step. */
+tt_status tt_measure_check_fitting(tt_measure_team *t, tt_measure_step *step, tt_error *err);
+void tt_measure_forget_fitting(tt_measure_team *t);
 
 /* measure_budget.c */
 /* What this step's model has computed, where it is the target; not the money. */

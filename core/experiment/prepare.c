@@ -213,7 +213,7 @@ tt_status tt_prepare(const tt_spec *spec, const tt_launch *launch, tt_describer 
     *p = (tt_prepared){0};
     if (!cache) return no_memory(err);
     tt_status s = tt_prepare_with(spec, cache, store, p, err);
-    tt_planner_rest(tt_prepare_cache_planner(cache)); /* no process stays that has nothing to do */
+    tt_prepare_cache_rest(cache); /* no process stays that has nothing to do */
     p->own_cache = cache;
     return s;
 }

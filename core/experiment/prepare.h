@@ -19,6 +19,8 @@ typedef struct tt_prepare_counts {
     size_t plan_workers, plans, digests, environments, samples; /* questions that were asked */
 } tt_prepare_counts;
 TT_API tt_prepare_counts tt_prepare_cache_counts(const tt_prepare_cache *c);
+/* Ends processes that were asked and have nothing to do; the next question starts others. */
+TT_API void tt_prepare_cache_rest(tt_prepare_cache *c);
 /* For checks that need no more than the plans. */
 TT_API tt_planner *tt_prepare_cache_planner(tt_prepare_cache *c);
 

@@ -81,6 +81,12 @@ tt_prepare_counts tt_prepare_cache_counts(const tt_prepare_cache *c)
     return counts;
 }
 
+void tt_prepare_cache_rest(tt_prepare_cache *c)
+{
+    tt_planner_rest(c->planner);
+    tt_describer_rest(c->describer);
+}
+
 tt_planner *tt_prepare_cache_planner(tt_prepare_cache *c)
 {
     return c->planner;
@@ -139,15 +145,21 @@ tt_status tt_cached_digest(tt_prepare_cache *c, const tt_spec_plugin *target, co
     return s ? s : give(known, hex, err);
 }
 
-tt_status tt_cached_memory(tt_prepare_cache *c, const tt_spec_plugin *target, bool *known,
-                           tt_memory_need *need, tt_error *err)
+tt_status tt_cached_memory(tt_prepare_cache *c, const tt_spec *spec, const tt_spec_plugin *target,
+                           bool *known, tt_memory_need *need, tt_error *err)
 {
     tt_buf params = {0};
     bool good = tt_params_canonical(target->params, 0, false, &params);
-    tt_status s = good ? tt_describe_memory(c->describer, target->info->name, params.data, known, need, err)
+    tt_status s = good ? tt_describe_memory(c->describer, target->info->name, params.data,
+                                            spec->backend.info->name, &spec->device, known, need, err)
                        : no_memory(err);
     tt_buf_free(&params);
     return s;
+}
+
+tt_status tt_cached_device(tt_prepare_cache *c, const tt_spec *spec, tt_device_facts *facts, tt_error *err)
+{
+    return tt_describe_device(c->describer, spec->backend.info->name, &spec->device, facts, err);
 }
 
 tt_status tt_cached_environment(tt_prepare_cache *c, const tt_spec *spec, const char **text, tt_error *err)

@@ -18,8 +18,10 @@ tt_status tt_cached_samples_take(tt_prepare_cache *c, const tt_spec *spec, const
 const tt_samples *tt_cached_samples_of(const tt_cached_samples *held);
 void tt_cached_samples_give(tt_cached_samples *held); /* NULL is fine */
 
-/* What a target's host will need; not kept, for it is asked once a plan. */
-tt_status tt_cached_memory(tt_prepare_cache *c, const tt_spec_plugin *target, bool *known,
-                           tt_memory_need *need, tt_error *err);
+/* What a target's host will need on the spec's device, and that device itself; not kept, for it is asked once
+ * a plan. */
+tt_status tt_cached_memory(tt_prepare_cache *c, const tt_spec *spec, const tt_spec_plugin *target,
+                           bool *known, tt_memory_need *need, tt_error *err);
+tt_status tt_cached_device(tt_prepare_cache *c, const tt_spec *spec, tt_device_facts *facts, tt_error *err);
 
 #endif

@@ -188,7 +188,7 @@ typedef struct tt_run_step {
 } tt_run_step;
 typedef struct tt_run_peak { /* the most memory that a process held */
     const char *name;
-    double mib;
+    double mib, device_mib; /* of a device's own, where its backend counts; else 0 */
 } tt_run_peak;
 enum { TT_RUN_PEAKS_MAX = 64 };
 enum { TT_CONFINED_UNKNOWN = -2, TT_CONFINED_IN_PROCESS = -1, TT_CONFINED_NOT = 0 };

@@ -18,6 +18,21 @@ static void put_meter(tt_buf *out, const tt_meter *m)
         (unsigned long long)m->service_predictions);
 }
 
+/* Of a device only where there are any. */
+static void put_peaks(tt_buf *out, const tt_run_info *info, bool of_device)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < info->n_peaks; i++) {
+        double mib = of_device ? info->peaks[i].device_mib : info->peaks[i].mib;
+        if (of_device && mib <= 0) continue;
+        const char *key = of_device ? ",\n  \"device_memory_mib\": {" : ",\n  \"memory_mib\": {";
+        tt_buf_printf(out, "%s", n++ ? ", " : key);
+        tt_json_quote(out, info->peaks[i].name);
+        tt_buf_printf(out, ": %.1f", mib);
+    }
+    if (n) tt_buf_printf(out, "}");
+}
+
 tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error *err)
 {
     tt_buf out = {0};
@@ -45,13 +60,10 @@ tt_status tt_run_info_write(const tt_run_info *info, const char *path, tt_error 
                           (double)info->steps[i].money_asked / TT_MONEY_UNIT);
         tt_buf_printf(&out, "}");
     }
-    tt_buf_printf(&out, "\n  ],\n  \"memory_mib\": {");
-    for (size_t i = 0; i < info->n_peaks; i++) {
-        tt_buf_printf(&out, i ? ", " : "");
-        tt_json_quote(&out, info->peaks[i].name);
-        tt_buf_printf(&out, ": %.1f", info->peaks[i].mib);
-    }
-    tt_buf_printf(&out, "}\n}\n");
+    tt_buf_printf(&out, "\n  ]");
+    put_peaks(&out, info, false);
+    put_peaks(&out, info, true);
+    tt_buf_printf(&out, "\n}\n");
     tt_status s = out.failed ? tt_fail(err, TT_ERR_MEMORY, "out of memory for %s", path)
                              : tt_file_write(path, out.data, out.size, err);
     tt_buf_free(&out);
@@ -110,7 +122,14 @@ static void read_peaks(const tt_node *memory, tt_run_info *info)
 {
     if (!memory || memory->kind != TT_NODE_MAP) return;
     for (const tt_node *n = memory->children; n && info->n_peaks < TT_RUN_PEAKS_MAX; n = n->next)
-        info->peaks[info->n_peaks++] = (tt_run_peak){n->key, real_of(memory, n->key)};
+        info->peaks[info->n_peaks++] = (tt_run_peak){.name = n->key, .mib = real_of(memory, n->key)};
+}
+
+static void read_device_peaks(const tt_node *memory, tt_run_info *info)
+{
+    for (size_t i = 0; i < info->n_peaks && memory && memory->kind == TT_NODE_MAP; i++)
+        if (tt_node_get(memory, info->peaks[i].name))
+            info->peaks[i].device_mib = real_of(memory, info->peaks[i].name);
 }
 
 tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err)
@@ -140,6 +159,7 @@ tt_status tt_run_info_read(const char *path, tt_run_info *info, tt_error *err)
     info->currency = currency && currency->kind == TT_NODE_STRING ? currency->text : NULL;
     info->resumed = (uint32_t)count_of(root, "resumed");
     read_peaks(tt_node_get(root, "memory_mib"), info);
+    read_device_peaks(tt_node_get(root, "device_memory_mib"), info);
     for (const tt_node *n = steps->children; n; n = n->next) {
         const tt_node *executed = tt_node_get(n, "executed");
         info->steps[info->n_steps++] =

@@ -82,6 +82,9 @@ void tt_services_stop(tt_services *x)
 {
     for (service_host *h = x->first, *next; h; h = next) {
         next = h->next;
+        tt_child_memory held;
+        tt_error gone = {0};
+        tt_child_ask_memory(&h->child, &held, &gone); /* its peak is kept for run.json */
         tt_child_stop(&h->child);
         tt_buf_free(&h->request);
         tt_free(h);

@@ -336,6 +336,21 @@ tt_status tt_spec_load_all(const tt_spec_request *request, const tt_plugin_sourc
     return s;
 }
 
+tt_status tt_spec_load_with(const tt_spec_request *request, const char *const *more, size_t n,
+                            const tt_plugin_source *source, tt_problems *problems, tt_spec **out,
+                            tt_error *err)
+{
+    size_t before = request->n_overrides;
+    const char **all = tt_alloc_array(before + n + 1, sizeof *all);
+    if (!all) return tt_fail(err, TT_ERR_MEMORY, "out of memory for the spec");
+    for (size_t i = 0; i < before + n; i++)
+        all[i] = i < before ? request->overrides[i] : more[i - before];
+    const tt_spec_request whole = {request->path, all, before + n};
+    tt_status s = tt_spec_load_all(&whole, source, problems, out, err);
+    tt_free((void *)all);
+    return s;
+}
+
 tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_overrides,
                        const tt_plugin_source *source, tt_spec **out, tt_error *err)
 {

@@ -160,6 +160,10 @@ typedef struct tt_spec_request {
  * and the code of the first. Free `problems` in any case. */
 TT_API tt_status tt_spec_load_all(const tt_spec_request *request, const tt_plugin_source *source,
                                   tt_problems *problems, tt_spec **spec, tt_error *err);
+/* The same with n more overrides, which come last. */
+TT_API tt_status tt_spec_load_with(const tt_spec_request *request, const char *const *more, size_t n,
+                                   const tt_plugin_source *source, tt_problems *problems, tt_spec **spec,
+                                   tt_error *err);
 /* The same for those who need no list. */
 TT_API tt_status tt_spec_load(const char *path, const char *const *overrides, size_t n_overrides,
                               const tt_plugin_source *source, tt_spec **spec, tt_error *err);

@@ -290,9 +290,9 @@ static tt_status add_scores(tt_survey *v, const stored_step *list, const size_t 
     return s;
 }
 
-tt_status tt_survey_make(const tt_prepared *p, tt_survey *v, tt_error *err)
+tt_status tt_survey_make(const tt_prepared *p, unsigned jobs, tt_survey *v, tt_error *err)
 {
-    *v = (tt_survey){.arena = tt_arena_create(0), .prepared = p};
+    *v = (tt_survey){.arena = tt_arena_create(0), .prepared = p, .jobs = jobs ? jobs : 1};
     size_t *index = NULL;
     if (v->arena) {
         v->steps = tt_arena_alloc_array(v->arena, p->n_steps + p->plan.n_scores, sizeof *v->steps);

@@ -22,13 +22,30 @@ typedef struct tt_survey_step {
     const tt_spec_model *model; /* on which it is measured; of scores NULL */
 } tt_survey_step;
 
-/* A process that the run will start, and the conductor; upper bounds of memory of their own, in bytes. */
+/* Of one kind of memory, in bytes: upper bounds. */
+typedef struct tt_survey_memory_part {
+    uint64_t weights, bytes; /* of them weights; in all */
+} tt_survey_memory_part;
+
+/* A process that the run will start, and the conductor, with memory of their own. */
 typedef struct tt_survey_process {
-    const char *name;           /* as of tt_child_peaks: "model target", "worker", "conductor" */
-    bool known;                 /* false: the target does not say */
-    uint64_t weights, bytes;    /* of them weights; in all */
-    const tt_spec_model *model; /* of hosts of models; else NULL */
+    const char *name;                   /* as of tt_child_peaks: "model target", "worker", "conductor" */
+    bool known;                         /* false: the target does not say */
+    tt_survey_memory_part host, device; /* the process's own; of a device with memory of its own */
+    const tt_spec_model *model;         /* of hosts of models; else NULL */
+    uint32_t batch;                     /* of the model; 0: it does not say */
 } tt_survey_process;
+
+/* The device, where it has memory of its own. */
+typedef struct tt_survey_device {
+    const char *name; /* "cuda:0"; NULL: it has none */
+    uint64_t free_bytes, total_bytes;
+    uint64_t own_bytes; /* of each host, within what it needs: the driver's context, workspaces */
+    bool records;
+    uint64_t host_bytes; /* of each host's process: the device's libraries */
+    uint64_t at_once;
+    bool may_not_fit;
+} tt_survey_device;
 
 typedef struct tt_survey {
     tt_arena *arena;
@@ -37,13 +54,14 @@ typedef struct tt_survey {
     size_t n;
     tt_survey_process *processes;
     size_t n_processes;
-    uint64_t memory_at_once,
-        memory_available; /* of all that measure one model; of this machine, 0: unknown */
+    unsigned jobs;                             /* models that are measured at once */
+    uint64_t memory_at_once, memory_available; /* of all that runs at once; of this machine, 0: unknown */
+    tt_survey_device device;
 } tt_survey;
 
 /* Reads the store of p; no run may be at work in it. Makes manifests that are missing, and changes nothing
- * else. */
-TT_API tt_status tt_survey_make(const tt_prepared *p, tt_survey *survey, tt_error *err);
+ * else. jobs: models that are measured at once; 0: one. */
+TT_API tt_status tt_survey_make(const tt_prepared *p, unsigned jobs, tt_survey *survey, tt_error *err);
 TT_API void tt_survey_free(tt_survey *survey);
 /* The steps as a tree, scores above what they need, and the sums. */
 TT_API bool tt_survey_text(const tt_survey *survey, tt_buf *out);
@@ -58,6 +76,8 @@ tt_survey_disk tt_survey_disk_of(const tt_survey *survey);
 /* Fills the processes. survey_memory.c */
 tt_status tt_survey_memory(tt_survey *survey, tt_error *err);
 bool tt_survey_memory_text(const tt_survey *survey, tt_buf *out);
+/* What to do where the device's memory does not suffice: "models.target.batch below 64, or dtype: bf16". */
+bool tt_survey_device_remedy(const tt_survey *survey, tt_buf *out);
 /* Steps, sums, costs and memory, for programs. */
 TT_API bool tt_survey_json(const tt_survey *survey, tt_buf *out);
 /* All about the steps whose name contains `step`: key, inputs, and every part of the key in which the nearest

@@ -44,13 +44,34 @@ static void put_step(const tt_survey *v, const tt_survey_step *step, tt_buf *out
     tt_buf_printf(out, "]}");
 }
 
-static void put_process(const tt_survey_process *process, tt_buf *out)
+static void put_process(const tt_survey_process *process, bool of_device, tt_buf *out)
 {
     tt_buf_printf(out, "{\"process\": ");
     tt_json_quote(out, process->name);
-    number(out, "mib", process->known ? (double)process->bytes / 1048576 : (double)NAN);
-    number(out, "weights_mib", process->known ? (double)process->weights / 1048576 : (double)NAN);
+    double unit = process->known ? 1048576 : (double)NAN;
+    number(out, "mib", (double)process->host.bytes / unit);
+    number(out, "weights_mib", (double)process->host.weights / unit);
+    if (of_device && process->model) {
+        number(out, "device_mib", (double)process->device.bytes / unit);
+        number(out, "device_weights_mib", (double)process->device.weights / unit);
+    }
+    if (process->batch) tt_buf_printf(out, ", \"batch\": %u", process->batch);
     tt_buf_printf(out, "}");
+}
+
+static void put_device(const tt_survey *v, tt_buf *out)
+{
+    const tt_survey_device *d = &v->device;
+    tt_buf remedy = {0};
+    tt_buf_printf(out, ",\n  \"device_memory\": {\"device\": ");
+    tt_json_quote(out, d->name);
+    number(out, "at_once_mib", (double)d->at_once / 1048576);
+    number(out, "free_mib", (double)d->free_bytes / 1048576);
+    number(out, "total_mib", (double)d->total_bytes / 1048576);
+    tt_buf_printf(out, ", \"may_not_fit\": %s", d->may_not_fit ? "true" : "false");
+    text(out, "remedy", d->may_not_fit && tt_survey_device_remedy(v, &remedy) ? remedy.data : NULL);
+    tt_buf_printf(out, "}");
+    tt_buf_free(&remedy);
 }
 
 bool tt_survey_json(const tt_survey *v, tt_buf *out)
@@ -84,9 +105,12 @@ bool tt_survey_json(const tt_survey *v, tt_buf *out)
     tt_buf_printf(out, "},\n  \"memory\": [");
     for (size_t i = 0; i < v->n_processes; i++) {
         tt_buf_printf(out, "%s\n    ", i ? "," : "");
-        put_process(&v->processes[i], out);
+        put_process(&v->processes[i], v->device.name != NULL, out);
     }
-    tt_buf_printf(out, "\n  ],\n  \"memory_at_once_mib\": %.1f,\n  \"memory_available_mib\": %.1f\n}\n",
-                  (double)v->memory_at_once / 1048576, (double)v->memory_available / 1048576);
+    tt_buf_printf(
+        out, "\n  ],\n  \"jobs\": %u,\n  \"memory_at_once_mib\": %.1f,\n  \"memory_available_mib\": %.1f",
+        v->jobs, (double)v->memory_at_once / 1048576, (double)v->memory_available / 1048576);
+    if (v->device.name) put_device(v, out);
+    tt_buf_printf(out, "\n}\n");
     return !out->failed;
 }

@@ -292,6 +292,13 @@ static tt_status set_axis(tt_spec_document *d, const tt_sweep_axis *axis, size_t
 tt_status tt_sweep_cell(const tt_sweep *sweep, size_t cell, const tt_plugin_source *source,
                         tt_problems *problems, tt_spec **spec, tt_error *err)
 {
+    return tt_sweep_cell_with(sweep, cell, NULL, 0, source, problems, spec, err);
+}
+
+tt_status tt_sweep_cell_with(const tt_sweep *sweep, size_t cell, const char *const *overrides, size_t n,
+                             const tt_plugin_source *source, tt_problems *problems, tt_spec **spec,
+                             tt_error *err)
+{
     tt_error own = {0};
     tt_arena *arena = tt_arena_create(0);
     if (!arena) return tt_sweep_no_memory(err);
@@ -304,6 +311,8 @@ tt_status tt_sweep_cell(const tt_sweep *sweep, size_t cell, const tt_plugin_sour
     tt_status s = d.root ? TT_OK : tt_sweep_no_memory(&own);
     for (size_t a = 0; a < sweep->n_axes && !s; a++)
         s = set_axis(&d, &sweep->axes[a], tt_sweep_choice(sweep, cell, a));
+    for (size_t i = 0; i < n && !s; i++)
+        s = tt_spec_document_note(&d, tt_spec_override(&d, overrides[i]));
     if (s)
         tt_arena_destroy(arena);
     else

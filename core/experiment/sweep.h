@@ -59,6 +59,10 @@ TT_API tt_status tt_sweep_find(const tt_sweep *sweep, const char *name, size_t *
 /* A cell as a spec of its own, which the sweep must outlive. */
 TT_API tt_status tt_sweep_cell(const tt_sweep *sweep, size_t cell, const tt_plugin_source *source,
                                tt_problems *problems, tt_spec **spec, tt_error *err);
+/* The same with n overrides behind the cell's own values. */
+TT_API tt_status tt_sweep_cell_with(const tt_sweep *sweep, size_t cell, const char *const *overrides,
+                                    size_t n, const tt_plugin_source *source, tt_problems *problems,
+                                    tt_spec **spec, tt_error *err);
 /* Reads every cell's spec and, with a planner, what its attacks declare. A mistake of several cells is noted
  * once, with the first of them. */
 TT_API tt_status tt_sweep_check(const tt_sweep *sweep, const tt_plugin_source *source, tt_planner *planner,

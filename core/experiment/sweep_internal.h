@@ -3,9 +3,11 @@
 #define TT_EXPERIMENT_SWEEP_INTERNAL_H
 
 #include "base/string_map.h"
+#include "experiment/fitting.h"
 #include "experiment/prepare.h"
 #include "experiment/spec_internal.h"
 #include "experiment/sweep.h"
+#include "experiment/sweep_run.h"
 
 tt_status tt_sweep_no_memory(tt_error *err);
 /* Where a key stands, for messages. */
@@ -20,6 +22,10 @@ tt_status tt_sweep_read_axis(const tt_spec_reader *r, const tt_node *node, tt_sw
                              tt_sweep_axis *axis);
 /* sweep_levels.c: the axes of `replication:`, behind those that are there */
 tt_status tt_sweep_read_levels(const tt_spec_reader *r, const tt_node *replication, tt_sweep *sweep);
+
+/* A cell as it is run: with batches that are known to fit (fitting.h); *fitted says which. */
+tt_status tt_sweep_load(const tt_sweep_job *job, const tt_fitting *fitting, tt_prepare_cache *cache,
+                        size_t cell, tt_fitted *fitted, tt_spec **spec, tt_error *err);
 
 /* What measuring knows from one set of cells to the next. */
 typedef struct tt_sweep_measured {

@@ -25,6 +25,7 @@ typedef struct planner {
     tt_sweep_job *job;
     tt_arena *arena;
     tt_prepare_cache *cache;
+    tt_fitting *fitting;
     char *store;
     tt_string_map rates; /* by environment and model */
     tt_string_map seen;  /* steps of cells above */
@@ -201,11 +202,11 @@ static tt_status plan_cell(planner *x, size_t cell, tt_error *err)
 {
     tt_spec *spec = NULL;
     tt_prepared p = {0};
-    tt_problems problems = {0};
+    tt_fitted fitted;
     const char *name = x->job->sweep->names[cell];
     tt_error why = {0};
     counts c = {0};
-    why.code = tt_sweep_cell(x->job->sweep, cell, &x->job->source, &problems, &spec, &why);
+    why.code = tt_sweep_load(x->job, x->fitting, x->cache, cell, &fitted, &spec, &why);
     if (!why.code) {
         x->job->launch.time_limit_s = spec->time_limit_s;
         x->job->launch.memory_limit_mib = (uint64_t)spec->memory_limit_mib;
@@ -230,7 +231,6 @@ static tt_status plan_cell(planner *x, size_t cell, tt_error *err)
     }
     tt_prepared_free(&p);
     tt_spec_free(spec);
-    tt_problems_free(&problems);
     return s;
 }
 
@@ -273,11 +273,13 @@ tt_status tt_sweep_plan(tt_sweep_job *job, tt_problems *problems, size_t *failur
             ? tt_sweep_check(job->sweep, &job->source, tt_prepare_cache_planner(x.cache), problems, err)
             : tt_sweep_no_memory(err);
     if (!s) s = tt_dir_create(x.store, err);
+    if (!s) s = tt_fitting_open(job->dir, &x.fitting, err);
     if (!s) s = learn_rates(&x, err);
     if (!s) s = plan_cells(&x, err);
     *failures = x.failures;
     tt_string_map_free(&x.rates);
     tt_string_map_free(&x.seen);
+    tt_fitting_close(x.fitting);
     tt_prepare_cache_destroy(x.cache);
     tt_arena_destroy(x.arena);
     tt_free(x.store);

@@ -18,6 +18,7 @@ typedef struct runner {
     const tt_sweep *sweep;
     tt_launch launch;
     tt_prepare_cache *cache;
+    tt_fitting *fitting;
     tt_arena *arena;
     char *store, *log;
     int lock_fd;
@@ -154,12 +155,27 @@ static tt_status fail_cell(runner *r, size_t cell, const tt_error *why, tt_error
     return r->failures[cell] ? TT_OK : tt_sweep_no_memory(err);
 }
 
-static tt_status load_cell(const runner *r, size_t cell, tt_spec **spec, tt_error *err)
+typedef struct cell_loader {
+    const tt_sweep_job *job;
+    size_t cell;
+} cell_loader;
+
+static tt_status load(void *user, const char *const *overrides, size_t n, tt_spec **spec, tt_error *err)
 {
+    const cell_loader *l = user;
     tt_problems problems = {0};
-    tt_status s = tt_sweep_cell(r->sweep, cell, &r->job->source, &problems, spec, err);
+    tt_status s =
+        tt_sweep_cell_with(l->job->sweep, l->cell, overrides, n, &l->job->source, &problems, spec, err);
     tt_problems_free(&problems);
     return s;
+}
+
+tt_status tt_sweep_load(const tt_sweep_job *job, const tt_fitting *fitting, tt_prepare_cache *cache,
+                        size_t cell, tt_fitted *fitted, tt_spec **spec, tt_error *err)
+{
+    cell_loader l = {job, cell};
+    *fitted = (tt_fitted){0};
+    return tt_fitting_load(fitting, cache, load, &l, fitted, spec, err);
 }
 
 /* Of what is started for this cell from now on, also of what it shares with others. */
@@ -176,7 +192,8 @@ static tt_status survey_cell(runner *r, size_t cell, tt_error *err)
     tt_spec *spec = NULL;
     tt_prepared p = {0};
     tt_error why = {0};
-    why.code = load_cell(r, cell, &spec, &why);
+    tt_fitted fitted;
+    why.code = tt_sweep_load(r->job, r->fitting, r->cache, cell, &fitted, &spec, &why);
     if (!why.code) {
         set_limits(r, spec);
         why.code = tt_prepare_with(spec, r->cache, r->store, &p, &why);
@@ -203,25 +220,44 @@ static void describe_failures(const tt_results *results, size_t n, tt_error *why
             first_failure(results));
 }
 
-static tt_status run_cell(runner *r, size_t cell, tt_error *err)
+/* *again: with batches that fit. */
+static tt_status attempt_cell(runner *r, size_t cell, const char *dir, bool *again, tt_error *err)
 {
     tt_spec *spec = NULL;
     tt_conductor *conductor = NULL;
     tt_error why = {0};
     size_t failures = 0;
-    char *dir = tt_sweep_cell_dir(r->job->dir, r->sweep->names[cell]);
-    why.code = dir ? load_cell(r, cell, &spec, &why) : tt_sweep_no_memory(&why);
+    tt_fitted fitted;
+    tt_status s = TT_OK;
+    *again = false;
+    why.code = tt_sweep_load(r->job, r->fitting, r->cache, cell, &fitted, &spec, &why);
     if (!why.code) {
         set_limits(r, spec);
         why.code = tt_conductor_create_shared(spec, &r->launch, dir, r->store, r->cache, &r->known.failed,
                                               &conductor, &why);
         if (!why.code) why.code = tt_conductor_run(conductor, &failures, &why);
     }
-    if (!why.code && failures) describe_failures(tt_conductor_results(conductor), failures, &why);
-    tt_status s = why.code ? fail_cell(r, cell, &why, err) : note_done(r, cell, err);
-    if (!why.code && !s) r->states[cell] = TT_CELL_DONE;
+    if (!why.code && failures)
+        s = tt_fitting_learn(r->fitting, tt_conductor_prepared(conductor), &fitted, again, err);
+    if (!why.code && failures && !*again) describe_failures(tt_conductor_results(conductor), failures, &why);
+    if (!s && why.code) {
+        s = fail_cell(r, cell, &why, err);
+    } else if (!s && !*again) {
+        s = make_key(r, tt_conductor_prepared(conductor), r->keys[cell], err);
+        if (!s) s = note_done(r, cell, err);
+        if (!s) r->states[cell] = TT_CELL_DONE;
+    }
     tt_conductor_destroy(conductor);
     tt_spec_free(spec);
+    return s;
+}
+
+static tt_status run_cell(runner *r, size_t cell, tt_error *err)
+{
+    char *dir = tt_sweep_cell_dir(r->job->dir, r->sweep->names[cell]);
+    tt_status s = dir ? TT_OK : tt_sweep_no_memory(err);
+    for (bool again = true; again && !s;)
+        s = attempt_cell(r, cell, dir, &again, err);
     tt_free(dir);
     return s;
 }
@@ -236,6 +272,7 @@ enum { TOGETHER = 64 };
 
 typedef struct together {
     tt_spec *specs[TOGETHER];
+    tt_fitted fitted[TOGETHER];
     tt_prepared prepared[TOGETHER];
     size_t n;
 } together;
@@ -244,7 +281,7 @@ static tt_status add_cell(runner *r, size_t cell, together *cells, tt_error *err
 {
     tt_error why = {0};
     size_t i = cells->n++;
-    why.code = load_cell(r, cell, &cells->specs[i], &why);
+    why.code = tt_sweep_load(r->job, r->fitting, r->cache, cell, &cells->fitted[i], &cells->specs[i], &why);
     if (!why.code) why.code = tt_prepare_with(cells->specs[i], r->cache, r->store, &cells->prepared[i], &why);
     if (!why.code) return TT_OK;
     cells->n--;
@@ -254,8 +291,9 @@ static tt_status add_cell(runner *r, size_t cell, together *cells, tt_error *err
     return fail_cell(r, cell, &why, err);
 }
 
-/* From the first pending cell on, as many as are held at once; *end: behind the last. */
-static tt_status measure_together(runner *r, size_t first, size_t *end, tt_error *err)
+/* From the first pending cell on, as many as are held at once; *end: behind the last. *again: batches of some
+ * were too large, and what fits is known now. */
+static tt_status measure_once(runner *r, size_t first, size_t *end, bool *again, tt_error *err)
 {
     together *cells = tt_alloc_zero(sizeof *cells);
     if (!cells) return tt_sweep_no_memory(err);
@@ -264,13 +302,27 @@ static tt_status measure_together(runner *r, size_t first, size_t *end, tt_error
     for (; i < r->sweep->n && cells->n < TOGETHER && !s; i++)
         if (r->states[i] == TT_CELL_PENDING) s = add_cell(r, i, cells, err);
     *end = i;
-    tt_planner_rest(tt_prepare_cache_planner(r->cache));
+    tt_prepare_cache_rest(r->cache);
     if (!s) s = tt_sweep_measure(&r->launch, r->store, cells->prepared, cells->n, r->arena, &r->known, err);
+    *again = false;
+    for (size_t k = 0; k < cells->n && !s; k++) {
+        bool learnt;
+        s = tt_fitting_learn(r->fitting, &cells->prepared[k], &cells->fitted[k], &learnt, err);
+        *again |= learnt;
+    }
     for (size_t k = 0; k < cells->n; k++) {
         tt_prepared_free(&cells->prepared[k]);
         tt_spec_free(cells->specs[k]);
     }
     tt_free(cells);
+    return s;
+}
+
+static tt_status measure_together(runner *r, size_t first, size_t *end, tt_error *err)
+{
+    tt_status s = TT_OK;
+    for (bool again = true; again && !s;)
+        s = measure_once(r, first, end, &again, err);
     return s;
 }
 
@@ -282,7 +334,7 @@ static tt_status survey_cells(runner *r, tt_error *err)
         s = tt_stop_requested() ? tt_fail(err, TT_ERR_INTERRUPTED, "interrupted") : survey_cell(r, i, err);
         done += r->states[i] == TT_CELL_DONE;
     }
-    tt_planner_rest(tt_prepare_cache_planner(r->cache));
+    tt_prepare_cache_rest(r->cache);
     if (!s) s = write_index(r, err);
     if (!s && done) tt_log(TT_LOG_INFO, "%zu of %zu cells are done", done, r->sweep->n);
     return s;
@@ -320,6 +372,7 @@ tt_status tt_sweep_run(tt_sweep_job *job, tt_problems *problems, size_t *failure
         good ? tt_sweep_check(job->sweep, &job->source, tt_prepare_cache_planner(r.cache), problems, err)
              : tt_sweep_no_memory(err);
     if (!s) s = open_folder(&r, err);
+    if (!s) s = tt_fitting_open(job->dir, &r.fitting, err);
     if (!s) {
         r.launch.hidden[1] = r.store;
         r.launch.hidden[2] = job->dir;
@@ -330,6 +383,7 @@ tt_status tt_sweep_run(tt_sweep_job *job, tt_problems *problems, size_t *failure
         *failures += r.states[i] == TT_CELL_FAILED;
     tt_string_map_free(&r.known.failed);
     tt_string_map_free(&r.known.counted);
+    tt_fitting_close(r.fitting);
     tt_prepare_cache_destroy(r.cache);
     tt_arena_destroy(r.arena);
     if (r.lock_fd >= 0) close(r.lock_fd);

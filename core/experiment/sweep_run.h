@@ -1,6 +1,7 @@
 /* Running and planning a sweep. The folder DIR of a sweep:
  *
  *     sweep.json     axes, cells and what became of them
+ *     batches.json   batches that fit into a device's memory (fitting.h)
  *     store/         of all cells: a step that is equal in several of them is run once
  *     cells/NAME/    a run's folder for each cell, without a store: results.h5, run.json, artifacts.txt,
  * log/; and `done`, the key of what results.h5 was made from log/           messages of the workers that all

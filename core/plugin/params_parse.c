@@ -3,6 +3,7 @@
 #include "plugin/params.h"
 
 #include "base/file.h"
+#include "formats/json.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -458,4 +459,16 @@ tt_status tt_params_parse_all(const tt_plugin_info *info, const tt_node *map, co
                               tt_problems *problems, tt_params **params, tt_error *err)
 {
     return parse(info, map, what, base_dir, ignore, n_ignore, problems, params, err);
+}
+
+tt_status tt_params_parse_json(const tt_plugin_info *info, const char *json, tt_params **params,
+                               tt_error *err)
+{
+    tt_arena *arena = tt_arena_create(0);
+    if (!arena) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    tt_node *node;
+    tt_status s = tt_json_parse(arena, "(parameters)", json, strlen(json), &node, err);
+    if (!s) s = tt_params_parse(info, node, info->name, "/", NULL, 0, params, err);
+    tt_arena_destroy(arena);
+    return s;
 }

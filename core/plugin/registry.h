@@ -63,8 +63,11 @@ TT_API const tt_host *tt_host_table(void);
 TT_API tt_status tt_params_parse(const tt_plugin_info *info, const tt_node *map, const char *what,
                                  const char *base_dir, const char *const *ignore, size_t n_ignore,
                                  tt_params **params, tt_error *err);
-/* The same, every mistake noted in `problems` instead of the first one ending it; params with mistakes are
- * for nothing but tt_params_free. */
+/* The same from canonical JSON, as it travels between processes: paths are absolute. */
+TT_API tt_status tt_params_parse_json(const tt_plugin_info *info, const char *json, tt_params **params,
+                                      tt_error *err);
+/* As tt_params_parse, every mistake noted in `problems` instead of the first one ending it; params with
+ * mistakes are for nothing but tt_params_free. */
 TT_API tt_status tt_params_parse_all(const tt_plugin_info *info, const tt_node *map, const char *what,
                                      const char *base_dir, const char *const *ignore, size_t n_ignore,
                                      tt_problems *problems, tt_params **params, tt_error *err);

@@ -1,4 +1,5 @@
 #include "runtime/child_watch.h"
+#include "runtime/protocol.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -75,18 +76,25 @@ static bool was_killed(const watched *w)
 }
 
 /* The lock is held. */
-static uint64_t note_peak(const char *name, pid_t pid)
+static void raise_peak(const char *name, uint64_t kib, uint64_t device_kib)
 {
-    uint64_t kib = resident_kib(pid);
     size_t i = 0;
     while (i < n_peaks && strcmp(peaks[i].name, name) != 0)
         i++;
-    if (i == MOST_PEAKS) return kib;
+    if (i == MOST_PEAKS) return;
     if (i == n_peaks) {
+        peaks[n_peaks++] = (tt_child_peak){.kib = 0};
         snprintf(peaks[i].name, sizeof peaks[i].name, "%s", name);
-        peaks[n_peaks++].kib = 0;
     }
     if (kib > peaks[i].kib) peaks[i].kib = kib;
+    if (device_kib > peaks[i].device_kib) peaks[i].device_kib = device_kib;
+}
+
+/* The lock is held. */
+static uint64_t note_peak(const char *name, pid_t pid)
+{
+    uint64_t kib = resident_kib(pid);
+    raise_peak(name, kib, 0);
     return kib;
 }
 
@@ -201,4 +209,22 @@ tt_child_killed tt_child_watch_remove(pid_t pid)
     }
     pthread_mutex_unlock(&lock);
     return killed;
+}
+
+tt_status tt_child_ask_memory(tt_child *host, tt_child_memory *memory, tt_error *err)
+{
+    tt_buf none = {0};
+    tt_reply reply;
+    tt_status s = tt_child_call(host, TT_MSG_HOST_MEMORY, &none, -1, &reply, err);
+    if (s) return s;
+    *memory = (tt_child_memory){.on_device = tt_get_u8(&reply.in)};
+    memory->device_bytes = tt_get_u64(&reply.in);
+    memory->device_most_bytes = tt_get_u64(&reply.in);
+    s = tt_reply_end(&reply, err);
+    memory->bytes = resident_kib(host->pid ? host->pid : getpid()) << 10;
+    if (s || !host->pid || !memory->on_device) return s; /* in this process all hosts are counted as one */
+    pthread_mutex_lock(&lock);
+    raise_peak(host->name, 0, memory->device_most_bytes >> 10);
+    pthread_mutex_unlock(&lock);
+    return TT_OK;
 }

@@ -33,10 +33,17 @@ tt_describer *tt_describer_create(const tt_launch *launch)
     return d;
 }
 
+void tt_describer_rest(tt_describer *d)
+{
+    if (!d || !d->started) return;
+    tt_child_stop(&d->worker);
+    d->started = false;
+}
+
 void tt_describer_destroy(tt_describer *d)
 {
     if (!d) return;
-    if (d->started) tt_child_stop(&d->worker);
+    tt_describer_rest(d);
     tt_arena_destroy(d->arena);
     tt_free(d);
 }
@@ -254,20 +261,68 @@ tt_status tt_describe_target(tt_describer *d, tt_plugin_kind kind, const char *t
                        : s;
 }
 
-tt_status tt_describe_memory(tt_describer *d, const char *target, const char *params, bool *known,
-                             tt_memory_need *need, tt_error *err)
+/* ---- memory ---- */
+
+enum { AMOUNTS = 5 };
+
+static void put_amounts(tt_buf *out, const tt_memory_amounts *a)
+{
+    const uint64_t numbers[AMOUNTS] = {a->weights, a->predict, a->encode, a->decode, a->evaluation};
+    for (size_t i = 0; i < AMOUNTS; i++)
+        tt_put_u64(out, numbers[i]);
+}
+
+static void get_amounts(tt_reader *in, tt_memory_amounts *a)
+{
+    uint64_t *const numbers[AMOUNTS] = {&a->weights, &a->predict, &a->encode, &a->decode, &a->evaluation};
+    for (size_t i = 0; i < AMOUNTS; i++)
+        *numbers[i] = tt_get_u64(in);
+}
+
+void tt_put_memory(tt_buf *out, const tt_memory_need *need)
+{
+    tt_put_u32(out, need->batch);
+    put_amounts(out, &need->host);
+    put_amounts(out, &need->device);
+}
+
+void tt_get_memory(tt_reader *in, tt_memory_need *need)
+{
+    need->batch = tt_get_u32(in);
+    get_amounts(in, &need->host);
+    get_amounts(in, &need->device);
+}
+
+tt_status tt_describe_memory(tt_describer *d, const char *target, const char *params, const char *backend,
+                             const tt_device_options *options, bool *known, tt_memory_need *need,
+                             tt_error *err)
 {
     tt_buf request = {0};
     tt_put_text(&request, target);
     tt_put_text(&request, params);
+    tt_put_device(&request, backend, options);
     tt_reply reply;
     *need = (tt_memory_need){.size = sizeof *need};
     tt_status s = ask(d, TT_MSG_WORKER_MEMORY, &request, &reply, err);
     if (s) return s;
     *known = tt_get_u8(&reply.in);
-    uint64_t *const numbers[] = {&need->weights, &need->predict, &need->encode, &need->decode,
-                                 &need->evaluation};
-    for (size_t i = 0; *known && i < sizeof numbers / sizeof *numbers; i++)
+    if (*known) tt_get_memory(&reply.in, need);
+    return tt_reply_end(&reply, err);
+}
+
+tt_status tt_describe_device(tt_describer *d, const char *backend, const tt_device_options *options,
+                             tt_device_facts *facts, tt_error *err)
+{
+    tt_buf request = {0};
+    tt_put_device(&request, backend, options);
+    tt_reply reply;
+    tt_status s = ask(d, TT_MSG_WORKER_DEVICE, &request, &reply, err);
+    if (s) return s;
+    *facts = (tt_device_facts){.own_memory = tt_get_u8(&reply.in)};
+    facts->records = tt_get_u8(&reply.in);
+    uint64_t *const numbers[] = {&facts->free_bytes, &facts->total_bytes, &facts->device_bytes,
+                                 &facts->host_bytes};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         *numbers[i] = tt_get_u64(&reply.in);
     return tt_reply_end(&reply, err);
 }

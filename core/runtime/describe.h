@@ -34,11 +34,33 @@ TT_API tt_status tt_describe_best_backend(void *describer, const char **name, tt
 TT_API tt_status tt_describe_target(tt_describer *d, tt_plugin_kind kind, const char *target,
                                     const char *params, char hex[65], tt_error *err);
 
-/* What a target's host will need; *known false: the target does not say. params: canonical JSON. */
-TT_API tt_status tt_describe_memory(tt_describer *d, const char *target, const char *params, bool *known,
+/* What a target's host will need on this device; *known false: the target does not say. params: canonical
+ * JSON. */
+TT_API tt_status tt_describe_memory(tt_describer *d, const char *target, const char *params,
+                                    const char *backend, const tt_device_options *options, bool *known,
                                     tt_memory_need *need, tt_error *err);
 
-/* The worker's end (worker.c): answers of TT_MSG_WORKER_DESCRIBE, _ENVIRONMENT and _DIGEST. */
+typedef struct tt_device_facts {
+    bool own_memory; /* is a device's memory another than the process's? Else free and total are 0 */
+    bool records;    /* batches of one shape are recorded and replayed */
+    uint64_t free_bytes,
+        total_bytes; /* free beside the asking process, which has the device open like any other */
+    uint64_t device_bytes, host_bytes; /* an open device's own, as of backend.h */
+} tt_device_facts;
+TT_API tt_status tt_describe_device(tt_describer *d, const char *backend, const tt_device_options *options,
+                                    tt_device_facts *facts, tt_error *err);
+
+/* Ends the worker until the next question: one that has asked a device keeps a part of its memory. NULL is
+ * fine.
+ */
+TT_API void tt_describer_rest(tt_describer *d);
+
+/* The worker's end (worker_describe.c): answers TT_MSG_WORKER_DESCRIBE, _ENVIRONMENT, _DIGEST, _MEMORY and
+ * _DEVICE. */
+tt_status tt_worker_describe(tt_registry *registry, uint16_t type, tt_reader *in, tt_buf *out, tt_error *err);
 void tt_put_plugin_info(tt_buf *out, const tt_plugin_info *info);
+/* Of TT_MSG_WORKER_MEMORY. */
+void tt_put_memory(tt_buf *out, const tt_memory_need *need);
+void tt_get_memory(tt_reader *in, tt_memory_need *need);
 
 #endif

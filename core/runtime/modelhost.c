@@ -3,7 +3,6 @@
 
 #include "base/file.h"
 #include "base/thread.h"
-#include "formats/json.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -86,18 +85,6 @@ static tt_status describe_backend(tt_modelhost *h, const tt_backend *backend,
     return h->backend_description ? TT_OK : tt_fail(err, TT_ERR_MEMORY, "out of memory");
 }
 
-tt_status tt_modelhost_parse_params(tt_modelhost *h, const tt_plugin_info *info, const char *json,
-                                    tt_error *err)
-{
-    tt_arena *arena = tt_arena_create(0);
-    if (!arena) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
-    tt_node *node;
-    tt_status s = tt_json_parse(arena, "(parameters)", json, strlen(json), &node, err);
-    if (!s) s = tt_params_parse(info, node, info->name, "/", NULL, 0, &h->params, err);
-    tt_arena_destroy(arena);
-    return s;
-}
-
 static tt_status open_target(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_error *err)
 {
     const char *target = tt_get_text(in), *params = tt_get_text(in);
@@ -113,13 +100,14 @@ static tt_status open_target(tt_modelhost *h, tt_reader *in, tt_buf *out, tt_err
     const tt_registered *plugin, *backend;
     s = tt_registry_find(h->registry, TT_KIND_TARGET, target, &plugin, err);
     if (!s) s = tt_registry_find(h->registry, TT_KIND_BACKEND, backend_name, &backend, err);
-    if (!s) s = tt_modelhost_parse_params(h, plugin->info, params, err);
+    if (!s) s = tt_params_parse_json(plugin->info, params, &h->params, err);
     if (s) return s;
     h->target_plugin = plugin->table;
     h->threads = options.threads;
-    h->of_batch = ((const tt_backend *)backend->table)->traits & TT_BACKEND_BATCH_IN_BITS;
-    s = describe_backend(h, backend->table, &options, err);
-    tt_target_context context = {sizeof context, backend->table, options};
+    h->backend = backend->table;
+    h->of_batch = h->backend->traits & TT_BACKEND_BATCH_IN_BITS;
+    s = describe_backend(h, h->backend, &options, err);
+    tt_target_context context = {sizeof context, h->backend, options};
     if (!s) s = h->target_plugin->open(h->params, &context, &h->target, err);
     if (s) return s;
     h->info.size = sizeof h->info;
@@ -152,7 +140,8 @@ static tt_status take_samples(tt_modelhost *h, tt_reader *in, tt_error *err)
     h->samples = NULL;
     h->n_samples = 0;
     h->sample_text = tt_arena_create(0);
-    uint32_t n = tt_get_count(in, 56);
+    uint32_t n = tt_get_count(in, 44);
+    if (in->failed) return tt_fail(err, TT_ERR_FORMAT, "a malformed table of samples");
     h->samples = tt_alloc_array(n, sizeof *h->samples);
     if (!h->samples || !h->sample_text) return tt_fail(err, TT_ERR_MEMORY, "out of memory for %u samples", n);
     for (uint32_t i = 0; i < n; i++) {
@@ -188,6 +177,18 @@ static tt_status connect_attack(tt_modelhost *h, tt_reader *in, int *fds, uint32
     }
     h->connections[h->n_connections++] = c;
     tt_put_u32(out, c->index);
+    return TT_OK;
+}
+
+/* Does it hold memory of a device's own? Then now, and at most so far. */
+static tt_status tell_memory(const tt_modelhost *h, tt_buf *out)
+{
+    size_t now = 0, most = 0;
+    bool counted = h->backend && h->backend->held;
+    if (counted) h->backend->held(&now, &most);
+    tt_put_u8(out, counted);
+    tt_put_u64(out, now);
+    tt_put_u64(out, most);
     return TT_OK;
 }
 
@@ -230,7 +231,10 @@ tt_status tt_modelhost_control(void *host, void *connection, uint16_t type, tt_r
         return read_meter(h, in, out, err);
     case TT_MSG_HOST_FITTING:
         tt_put_u32(out, h->fitting_batch);
+        tt_put_u32(out, h->info.batch);
         return TT_OK;
+    case TT_MSG_HOST_MEMORY:
+        return tell_memory(h, out);
     default:
         return tt_fail(err, TT_ERR_INVALID, "message type %u means nothing to a model's host", type);
     }

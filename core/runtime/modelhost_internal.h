@@ -60,6 +60,7 @@ struct tt_modelhost {
     tt_params *params;
     void *target;
     tt_model_info info;
+    const tt_backend *backend; /* NULL: no model is open */
     char *backend_description;
     int threads;            /* the host's; 0: all processors */
     bool of_batch;          /* bits depend on the batch: it must stay what it was said to be */
@@ -145,10 +146,6 @@ tt_status tt_modelhost_open_service(tt_modelhost *h, tt_reader *in, tt_buf *out,
 tt_status tt_modelhost_weigh(tt_modelhost *h, tt_modelhost_connection *c, tt_reader *in, tt_buf *out,
                              tt_error *err);
 void tt_modelhost_close_service(tt_modelhost *h);
-
-/* modelhost.c: for the two kinds of open */
-tt_status tt_modelhost_parse_params(tt_modelhost *h, const tt_plugin_info *info, const char *json,
-                                    tt_error *err);
 
 /* wire forms shared with the client */
 void tt_put_generate(tt_buf *out, const tt_generate *g);

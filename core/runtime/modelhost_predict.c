@@ -203,6 +203,14 @@ static bool fits(tt_modelhost *h, const request *r, uint32_t batch, scratch *w)
                                                  w->eps, &ignored));
 }
 
+static tt_status refuse_batch(const tt_modelhost *h, tt_error *err)
+{
+    return tt_fail(err, TT_ERR_UNSUPPORTED,
+                   "the device has too little memory for %u predictions at once; %u fit: set the model's "
+                   "batch to %u",
+                   h->info.batch, h->fitting_batch, h->fitting_batch);
+}
+
 /* The device has no memory for `batch` predictions at once. Where bits do not depend on it, the host goes on
  * with fewer; elsewhere the step fails, for its key says the batch. */
 static tt_status take_fewer(tt_modelhost *h, const request *r, uint32_t *batch, scratch *w, tt_error *err)
@@ -216,10 +224,7 @@ static tt_status take_fewer(tt_modelhost *h, const request *r, uint32_t *batch, 
     }
     if (h->of_batch) {
         h->fitting_batch = fewer;
-        return tt_fail(err, TT_ERR_UNSUPPORTED,
-                       "the device has too little memory for %u predictions at once; %u fit: set the model's "
-                       "batch to %u",
-                       *batch, fewer, fewer);
+        return refuse_batch(h, err);
     }
     tt_log(TT_LOG_WARNING, "the device has too little memory for %u predictions at once: going on with %u",
            *batch, fewer);
@@ -230,6 +235,7 @@ static tt_status take_fewer(tt_modelhost *h, const request *r, uint32_t *batch, 
 static tt_status compute(tt_modelhost *h, request *const *jobs, uint32_t n, bool attend, tt_error *err)
 {
     if (n == 0) return TT_OK;
+    if (h->fitting_batch) return refuse_batch(h, err); /* another attack has found out */
     if (attend && !h->target_plugin->attend)
         return tt_fail(err, TT_ERR_UNSUPPORTED, "this target does not give out its attention maps");
     uint32_t batch = h->info.batch > 0 ? h->info.batch : 1;

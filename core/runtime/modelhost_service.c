@@ -43,10 +43,11 @@ tt_status tt_modelhost_open_service(tt_modelhost *h, tt_reader *in, tt_buf *out,
     const tt_registered *plugin = NULL, *backend = NULL;
     if (!s) s = tt_registry_find(h->registry, TT_KIND_SERVICE, name, &plugin, err);
     if (!s) s = tt_registry_find(h->registry, TT_KIND_BACKEND, backend_name, &backend, err);
-    if (!s) s = tt_modelhost_parse_params(h, plugin->info, params, err);
+    if (!s) s = tt_params_parse_json(plugin->info, params, &h->params, err);
     if (s) return s;
     h->service_plugin = plugin->table;
-    tt_target_context context = {sizeof context, backend->table, options};
+    h->backend = backend->table;
+    tt_target_context context = {sizeof context, h->backend, options};
     s = h->service_plugin->open(h->params, &context, &h->service, err);
     return s ? s : keep_maps(h, maps_dir, err);
 }

@@ -15,7 +15,8 @@ enum tt_message_type {
     TT_MSG_HOST_IMAGES,       /* in place of open: serve the candidate images, no model */
     TT_MSG_HOST_BUDGET,       /* what may be asked in the batch that has begun, and what is left in all */
     TT_MSG_HOST_PRICE,        /* what a prediction and an image cost, of a model that is paid for */
-    TT_MSG_HOST_FITTING,      /* how large a batch fits, after one that did not; 0: all did */
+    TT_MSG_HOST_FITTING,      /* how large a batch fits, after one that did not (0: all did); the batch now */
+    TT_MSG_HOST_MEMORY,       /* what it holds of its device's memory */
     /* attack → model host */
     TT_MSG_MODEL_INFO = 32,
     TT_MSG_MODEL_ENCODE,
@@ -46,7 +47,8 @@ enum tt_message_type {
     TT_MSG_WORKER_ENVIRONMENT, /* a backend's description */
     TT_MSG_WORKER_DIGEST,      /* the digest of a target's model, or of a service's */
     TT_MSG_WORKER_SERVICE,     /* a service's handle; its channel comes along */
-    TT_MSG_WORKER_MEMORY       /* how much a target's host will need */
+    TT_MSG_WORKER_MEMORY,      /* how much a target's host will need */
+    TT_MSG_WORKER_DEVICE       /* a device's memory, and what a backend takes of it */
 };
 
 #endif

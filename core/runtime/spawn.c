@@ -352,6 +352,28 @@ tt_status tt_child_connect_service(tt_child *host, tt_child *worker, const char 
     return join(host, worker, TT_MSG_WORKER_SERVICE, name, 0, connection, err);
 }
 
+tt_status tt_child_open_model(tt_child *host, const char *role, uint32_t capabilities, double time_limit_s,
+                              tt_model **model, tt_error *err)
+{
+    uint32_t connection;
+    int fds[2] = {-1, -1};
+    tt_port *port = NULL;
+    tt_status s = host->host ? TT_OK : tt_channel_pair(fds, err);
+    if (!s) s = host_connect(host, capabilities, fds[0], &connection, err);
+    if (!s && host->host)
+        port = tt_port_direct(tt_modelhost_request, host->host,
+                              tt_modelhost_connection_at(host->host, connection), host->name);
+    else if (!s)
+        port = tt_port_over_channel(fds[1], host->name);
+    if (fds[0] >= 0) close(fds[0]);
+    if (fds[1] >= 0 && !port) close(fds[1]);
+    if (s) return s;
+    if (!port) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
+    tt_port_set_time_limit(port, time_limit_s);
+    tt_port_watch_stop(port, true);
+    return tt_model_client_create(port, role, model, err);
+}
+
 /* The options that make_arguments wrote; the index of what follows "--". */
 static int read_options(int argc, char **argv, bool *program, bool *confined)
 {

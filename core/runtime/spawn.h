@@ -61,16 +61,31 @@ TT_API tt_status tt_child_call(tt_child *child, uint16_t type, const tt_buf *req
 TT_API tt_status tt_child_connect(tt_child *host, tt_child *worker, const char *role, uint32_t capabilities,
                                   uint32_t *connection, tt_error *err);
 
+/* The same for this process itself, which is no attack: for measuring what a host can do. Destroy the model
+ * before the host is stopped. */
+TT_API tt_status tt_child_open_model(tt_child *host, const char *role, uint32_t capabilities,
+                                     double time_limit_s, tt_model **model, tt_error *err);
+
 /* Connects an attack's worker to a service's host, as `name`. */
 TT_API tt_status tt_child_connect_service(tt_child *host, tt_child *worker, const char *name,
                                           uint32_t *connection, tt_error *err);
 
+/* What a host holds: memory of its own (no mapped files), and of a device's. */
+typedef struct tt_child_memory {
+    uint64_t bytes;
+    bool on_device;                           /* its backend counts what it holds of a device; else 0: */
+    uint64_t device_bytes, device_most_bytes; /* now; at most so far */
+} tt_child_memory;
+/* Asks a host; the most that it held of a device goes into the peaks below. */
+TT_API tt_status tt_child_ask_memory(tt_child *host, tt_child_memory *memory, tt_error *err);
+
 /* The most memory of its own (no mapped files) that any process of a name was seen to hold, looked at ten
- * times a second: "conductor", "worker" (any), and hosts by their names; since this process began. The number
- * of them that were written to list. */
+ * times a second: "conductor", "worker" (any), and hosts by their names; since this process began. Of hosts
+ * on a device whose backend counts also the most of the device's. The number of them that were written to
+ * list. */
 typedef struct tt_child_peak {
     char name[64];
-    uint64_t kib;
+    uint64_t kib, device_kib;
 } tt_child_peak;
 TT_API size_t tt_child_peaks(tt_child_peak *list, size_t most);
 

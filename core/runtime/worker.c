@@ -1,6 +1,5 @@
 #include "runtime/worker.h"
 #include "base/file.h"
-#include "formats/json.h"
 #include "plugin/params.h"
 #include "runtime/describe.h"
 #include "runtime/manifest.h"
@@ -80,17 +79,6 @@ static tt_status open_registry(tt_worker *w, tt_error *err)
     return tt_registry_open((const char *const *)w->plugin_dirs, w->n_plugin_dirs, &w->registry, err);
 }
 
-static tt_status parse_params(const tt_plugin_info *info, const char *json, tt_params **params, tt_error *err)
-{
-    tt_arena *arena = tt_arena_create(0);
-    if (!arena) return tt_fail(err, TT_ERR_MEMORY, "out of memory");
-    tt_node *node;
-    tt_status s = tt_json_parse(arena, "(parameters)", json, strlen(json), &node, err);
-    if (!s) s = tt_params_parse(info, node, info->name, "/", NULL, 0, params, err);
-    tt_arena_destroy(arena);
-    return s;
-}
-
 static tt_status open_attack(tt_worker *w, tt_reader *in, tt_error *err)
 {
     const char *name = tt_get_text(in), *params = tt_get_text(in);
@@ -102,7 +90,7 @@ static tt_status open_attack(tt_worker *w, tt_reader *in, tt_error *err)
     tt_status s = open_registry(w, err);
     const tt_registered *found;
     if (!s) s = tt_registry_find(w->registry, TT_KIND_ATTACK, name, &found, err);
-    if (!s) s = parse_params(found->info, params, &w->params, err);
+    if (!s) s = tt_params_parse_json(found->info, params, &w->params, err);
     if (s) return s;
     tt_host_set_threads(threads);
     w->plugin = found->table;
@@ -315,7 +303,7 @@ static tt_status open_transforms(tt_worker *w, tt_reader *in, opened_transforms 
         t->selves[i] = NULL;
         t->params[i] = NULL;
         t->n = i + 1;
-        s = parse_params(found->info, params, &t->params[i], err);
+        s = tt_params_parse_json(found->info, params, &t->params[i], err);
         if (!s) s = t->tables[i]->create(t->params[i], &t->selves[i], err);
         if (s) return tt_fail_in(err, "transform %s", name);
     }
@@ -348,7 +336,7 @@ static tt_status build_data(tt_worker *w, tt_reader *in, int *fds, uint32_t n_fd
     void *data = NULL;
     opened_transforms transforms = {.n = 0};
     s = tt_registry_find(w->registry, TT_KIND_DATA, name, &found, err);
-    if (!s) s = parse_params(found->info, json, &params, err);
+    if (!s) s = tt_params_parse_json(found->info, json, &params, err);
     if (!s) s = open_transforms(w, in, &transforms, err);
     if (!s && !tt_reader_done(in)) s = tt_fail(err, TT_ERR_FORMAT, "a malformed request for data");
     if (!s) {
@@ -373,112 +361,10 @@ static tt_status build_data(tt_worker *w, tt_reader *in, int *fds, uint32_t n_fd
     return s;
 }
 
-/* ---- descriptions ---- */
-
-static tt_status describe(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
-{
-    tt_plugin_kind kind = (tt_plugin_kind)tt_get_u32(in);
-    const char *name = tt_get_text(in);
-    if (!tt_reader_done(in) || !name || kind < TT_KIND_ATTACK || kind > TT_KIND_BACKEND)
-        return tt_fail(err, TT_ERR_FORMAT, "a malformed request to describe");
-    const tt_registered *found;
-    tt_status s = open_registry(w, err);
-    if (!s) s = tt_registry_find(w->registry, kind, name, &found, err);
-    if (!s) tt_put_plugin_info(out, found->info);
-    return s;
-}
-
-static const char *why_not(const tt_registered *backend)
-{
-    const tt_backend *table = backend->table;
-    return table->unavailable ? table->unavailable() : NULL;
-}
-
-/* The backend of that name; of auto: the first that can be used here, accelerators before processors. */
-static tt_status find_backend(tt_worker *w, const char *name, const tt_registered **found, tt_error *err)
+static tt_status describe(tt_worker *w, uint16_t type, tt_reader *in, tt_buf *out, tt_error *err)
 {
     tt_status s = open_registry(w, err);
-    if (s) return s;
-    if (strcmp(name, "auto") != 0) return tt_registry_find(w->registry, TT_KIND_BACKEND, name, found, err);
-    for (size_t i = 0; i < tt_registry_count(w->registry); i++) {
-        *found = tt_registry_at(w->registry, i);
-        const tt_plugin_info *info = (*found)->info;
-        bool processor = strcmp(info->name, "cpu") == 0 || strcmp(info->name, "reference") == 0;
-        if (info->kind == TT_KIND_BACKEND && !processor && !why_not(*found)) return TT_OK;
-    }
-    if (!tt_registry_find(w->registry, TT_KIND_BACKEND, "cpu", found, NULL) && !why_not(*found)) return TT_OK;
-    return tt_registry_find(w->registry, TT_KIND_BACKEND, "reference", found, err);
-}
-
-static tt_status environment(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
-{
-    tt_device_options options;
-    const char *name = tt_get_device(in, &options);
-    if (!tt_reader_done(in) || !name)
-        return tt_fail(err, TT_ERR_FORMAT, "a malformed request for an environment");
-    const tt_registered *found;
-    tt_status s = find_backend(w, name, &found, err);
-    if (s) return s;
-    const char *why = why_not(found);
-    if (why)
-        return tt_fail(err, TT_ERR_UNSUPPORTED, "backend %s cannot be used here: %s", found->info->name, why);
-    const tt_backend *backend = found->table;
-    void *self;
-    s = backend->open(&options, &self, err);
-    if (s) return s;
-    tt_put_text(out, found->info->name);
-    tt_put_text(out, backend->describe(self));
-    tt_put_u32(out, backend->traits);
-    backend->close(self);
-    return TT_OK;
-}
-
-static tt_status model_digest(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
-{
-    tt_plugin_kind kind = (tt_plugin_kind)tt_get_u32(in);
-    const char *name = tt_get_text(in), *json = tt_get_text(in);
-    if (!tt_reader_done(in) || !name || !json || (kind != TT_KIND_TARGET && kind != TT_KIND_SERVICE))
-        return tt_fail(err, TT_ERR_FORMAT, "a malformed request for a digest");
-    const tt_registered *found;
-    tt_params *params = NULL;
-    tt_status s = open_registry(w, err);
-    if (!s) s = tt_registry_find(w->registry, kind, name, &found, err);
-    if (!s) s = parse_params(found->info, json, &params, err);
-    char hex[65];
-    tt_status (*digest)(const tt_params *p, char text[65], tt_error *e) = NULL;
-    if (!s)
-        digest = kind == TT_KIND_TARGET ? ((const tt_target_plugin *)found->table)->digest
-                                        : ((const tt_service_plugin *)found->table)->digest;
-    if (!s && !digest)
-        s = tt_fail(err, TT_ERR_UNSUPPORTED, "%s %s has no digest of its model, which runs need",
-                    tt_plugin_kind_name(kind), name);
-    if (!s) s = digest(params, hex, err);
-    if (!s) tt_put_text(out, hex);
-    tt_params_free(params);
-    return s;
-}
-
-/* Answers whether the target knows, and then the numbers. */
-static tt_status model_memory(tt_worker *w, tt_reader *in, tt_buf *out, tt_error *err)
-{
-    const char *name = tt_get_text(in), *json = tt_get_text(in);
-    if (!tt_reader_done(in) || !name || !json)
-        return tt_fail(err, TT_ERR_FORMAT, "a malformed request for a model's memory");
-    const tt_registered *found;
-    tt_params *params = NULL;
-    tt_memory_need need = {.size = sizeof need};
-    tt_status s = open_registry(w, err);
-    if (!s) s = tt_registry_find(w->registry, TT_KIND_TARGET, name, &found, err);
-    if (!s) s = parse_params(found->info, json, &params, err);
-    const tt_target_plugin *target = s ? NULL : found->table;
-    bool known = target && target->memory;
-    if (known) s = target->memory(params, &need, err);
-    tt_put_u8(out, known);
-    const uint64_t numbers[] = {need.weights, need.predict, need.encode, need.decode, need.evaluation};
-    for (size_t i = 0; known && i < sizeof numbers / sizeof *numbers; i++)
-        tt_put_u64(out, numbers[i]);
-    tt_params_free(params);
-    return s;
+    return s ? s : tt_worker_describe(w->registry, type, in, out, err);
 }
 
 tt_status tt_worker_request(void *worker, void *connection, uint16_t type, tt_reader *in, int *fds,
@@ -504,13 +390,11 @@ tt_status tt_worker_request(void *worker, void *connection, uint16_t type, tt_re
     case TT_MSG_WORKER_DATA:
         return build_data(w, in, fds, n_fds, err);
     case TT_MSG_WORKER_DESCRIBE:
-        return describe(w, in, out, err);
     case TT_MSG_WORKER_ENVIRONMENT:
-        return environment(w, in, out, err);
     case TT_MSG_WORKER_MEMORY:
-        return model_memory(w, in, out, err);
+    case TT_MSG_WORKER_DEVICE:
     case TT_MSG_WORKER_DIGEST:
-        return model_digest(w, in, out, err);
+        return describe(w, type, in, out, err);
     default:
         return tt_fail(err, TT_ERR_INVALID, "message type %u means nothing to a worker", type);
     }

@@ -178,12 +178,21 @@ struct tt_backend {
     tt_status (*replay)(void *self, void *recording, tt_error *err);
     void (*recording_free)(void *self, void *recording);
 
-    /* Device memory in bytes: free now, and in all. */
+    /* Device memory in bytes: free now, and in all. A backend that has this has memory of its own: `alloc`
+     * and packed weights take none of the process's. */
     tt_status (*memory)(void *self, size_t *free_bytes, size_t *total_bytes, tt_error *err);
 
     /* Elements of the widest activation of a batch that fill the device: what default batch sizes aim at. 0:
      * as on a CPU, 8 million. */
     int64_t (*fill)(void *self);
+
+    /* Bytes that an open device takes for itself at most, beside `alloc` and packed weights: in memory of its
+     * own (the driver's context, workspaces, scratch) and in the process (libraries' data, staging). */
+    size_t device_bytes, host_bytes;
+
+    /* Bytes of device memory that this process holds through the backend, all its devices together: now, and
+     * the most so far. NULL: nobody counts. */
+    void (*held)(size_t *now, size_t *most);
 };
 
 /* Results depend on how many rows are computed together (not on a row's place among them): the batch that a

@@ -411,12 +411,19 @@ typedef struct tt_target_context {
     tt_device_options device;
 } tt_target_context;
 
-/* What the host of a model will need, in bytes of memory of its own (mapped files are not): upper bounds. */
-typedef struct tt_memory_need {
-    uint32_t size;
+/* Bytes of one kind of memory: upper bounds. */
+typedef struct tt_memory_amounts {
     uint64_t weights;                 /* for as long as the model is open */
     uint64_t predict, encode, decode; /* beside them, once such a call was made at the size of its batches */
     uint64_t evaluation;              /* kept to the end of a batch of samples, of each evaluation in it */
+} tt_memory_amounts;
+
+/* What the host of a model will need, beside what the backend takes for itself. */
+typedef struct tt_memory_need {
+    uint32_t size;
+    uint32_t batch;           /* predictions computed at once */
+    tt_memory_amounts host;   /* memory of the process's own (mapped files are not) */
+    tt_memory_amounts device; /* of a device that has its own (backend.h: `memory`); else zeros */
 } tt_memory_need;
 
 typedef struct tt_target_plugin {
@@ -453,8 +460,9 @@ typedef struct tt_target_plugin {
     /* predict with the same ε; maps [n][text_tokens][latent_height][latent_width] as of tt_model.attend. */
     tt_status (*attend)(void *target, uint32_t n, const float *inputs, const int32_t *timesteps,
                         void *const *conditions, float *eps, float *maps, tt_error *err);
-    /* From configs and the sizes of weights; `open` not needed. */
-    tt_status (*memory)(const tt_params *params, tt_memory_need *need, tt_error *err);
+    /* From configs and the sizes of weights, for the device of `context`; `open` not needed. */
+    tt_status (*memory)(const tt_params *params, const tt_target_context *context, tt_memory_need *need,
+                        tt_error *err);
 } tt_target_plugin;
 
 /* ------------------------------------------------------------------ data

@@ -91,7 +91,7 @@ static void close_cuda(void *self)
     if (c->blas) cuda_call.cublasLtDestroy(c->blas);
     cuda_staging_close(c);
     cuda_scratch_close(c);
-    if (c->workspace) cuda_call.cudaFree(c->workspace);
+    cuda_memory_give(c, c->workspace);
     if (c->stream) cuda_call.cudaStreamDestroy(c->stream);
     cuda_call.cudaGetLastError();
     tt_free(c);
@@ -147,7 +147,7 @@ static tt_status open_parts(cuda *c, tt_error *err)
     if (!status) status = write_description(c, err);
     if (!status) status = CUDA_TRY(c, err, cudaStreamCreateWithFlags, &c->stream, cudaStreamNonBlocking);
     if (!status) status = BLAS_TRY(c, err, cublasLtCreate, &c->blas);
-    if (!status) status = CUDA_TRY(c, err, cudaMalloc, &c->workspace, CUDA_WORKSPACE);
+    if (!status) status = cuda_memory_take(c, CUDA_WORKSPACE, &c->workspace, err);
     if (!status) status = DNN_TRY(c, err, cudnnCreate, &c->dnn);
     if (!status) status = DNN_TRY(c, err, cudnnSetStream, c->dnn, c->stream);
     return status ? status : cuda_staging_open(c, err);
@@ -182,7 +182,7 @@ static void *alloc(void *self, size_t bytes)
     void *p = NULL;
     cuda *c = self;
     if (c->recording || cuda_enter(c, NULL)) return NULL;
-    return CUDA_TRY(c, NULL, cudaMalloc, &p, bytes) ? NULL : p;
+    return cuda_memory_take(c, bytes, &p, NULL) ? NULL : p;
 }
 
 static void free_memory(void *self, void *p)
@@ -190,7 +190,7 @@ static void free_memory(void *self, void *p)
     /* also on a lost device: it says so and does nothing */
     cuda *c = self;
     cuda_call.cudaSetDevice(c->index);
-    (void)CUDA_TRY(c, NULL, cudaFree, p);
+    cuda_memory_give(c, p);
 }
 
 static tt_status enter_idle(cuda *c, const char *what, tt_error *err)
@@ -267,7 +267,7 @@ static void unpack(void *self, tt_packed *packed)
 {
     cuda *c = self;
     cuda_call.cudaSetDevice(c->index);
-    cuda_unpack(packed);
+    cuda_unpack(c, packed);
 }
 
 static tt_status run(void *self, const tt_op *op, tt_error *err)
@@ -312,4 +312,8 @@ const tt_backend cuda_backend = {
     .recording_free = cuda_recording_free,
     .memory = memory,
     .fill = fill,
+    /* scratch: a block of now, and those before it that recordings keep */
+    .device_bytes = CUDA_CONTEXT + CUDA_WORKSPACE + 2 * CUDA_CONV_WORK,
+    .host_bytes = CUDA_LIBRARIES + 2 * CUDA_CHUNK,
+    .held = cuda_held,
 };

@@ -13,6 +13,11 @@
 #define CUDA_CHUNK     ((size_t)8 << 20)   /* bytes of a pinned staging buffer */
 #define CUDA_WORKSPACE ((size_t)32 << 20)  /* cuBLASLt's: what its documentation advises for sm_90 */
 #define CUDA_CONV_WORK ((size_t)512 << 20) /* most that a convolution's plan may ask for */
+/* The driver's context with the kernels of ours and the libraries': some 0.5 GB of the device on sm_90, less
+ * on older ones. In the process what the driver, cuBLASLt and cuDNN keep: a bound that no GPU has confirmed
+ * yet. */
+#define CUDA_CONTEXT   ((size_t)640 << 20)
+#define CUDA_LIBRARIES ((size_t)768 << 20)
 
 typedef struct cuda_product_plan cuda_product_plan;
 typedef struct cuda_conv_plan cuda_conv_plan;
@@ -77,6 +82,12 @@ tt_status cuda_misfit(const tt_op *op, tt_error *err);
 
 /* ---- memory ---- */
 
+/* Device memory for as long as is wanted; all of it is counted (held.c). NULL is freed at no cost. */
+tt_status cuda_memory_take(cuda *c, size_t bytes, void **data, tt_error *err);
+tt_status cuda_memory_give(cuda *c, void *data);
+/* Bytes that this process holds of all devices, and the most so far. */
+void cuda_held(size_t *now, size_t *most);
+
 /* Device memory until the next call, undefined contents. */
 tt_status cuda_scratch(cuda *c, size_t bytes, void **data, tt_error *err);
 void cuda_scratch_trim(cuda *c); /* frees replaced blocks, where no recording may hold them */
@@ -95,7 +106,7 @@ tt_status cuda_download(cuda *c, void *host, const void *device, size_t bytes, t
 
 tt_status cuda_pack(cuda *c, const tt_op *like, const tt_weights *w, tt_type type, tt_packed **packed,
                     tt_error *err);
-void cuda_unpack(tt_packed *p);
+void cuda_unpack(cuda *c, tt_packed *p);
 
 /* ---- operations ---- */
 

@@ -15,7 +15,7 @@ tt_status cuda_scratch(cuda *c, size_t bytes, void **data, tt_error *err)
         cuda_scratch_trim(c);
         if (c->recordings == 0 && !c->recording) cuda_scratch_close(c); /* room for its successor */
         /* allowed while a stream is captured in the relaxed mode: it is no work of the stream */
-        tt_status status = CUDA_TRY(c, err, cudaMalloc, &block->data, bytes);
+        tt_status status = cuda_memory_take(c, bytes, &block->data, err);
         if (status) {
             tt_free(block);
             return status;
@@ -28,11 +28,11 @@ tt_status cuda_scratch(cuda *c, size_t bytes, void **data, tt_error *err)
     return TT_OK;
 }
 
-static void free_blocks(cuda_block *b)
+static void free_blocks(cuda *c, cuda_block *b)
 {
     while (b) {
         cuda_block *older = b->older;
-        cuda_call.cudaFree(b->data); /* waits for what uses it */
+        cuda_memory_give(c, b->data); /* waits for what uses it */
         tt_free(b);
         b = older;
     }
@@ -41,13 +41,13 @@ static void free_blocks(cuda_block *b)
 void cuda_scratch_trim(cuda *c)
 {
     if (!c->scratch || c->recordings > 0 || c->recording) return;
-    free_blocks(c->scratch->older);
+    free_blocks(c, c->scratch->older);
     c->scratch->older = NULL;
 }
 
 void cuda_scratch_close(cuda *c)
 {
-    free_blocks(c->scratch);
+    free_blocks(c, c->scratch);
     c->scratch = NULL;
 }
 

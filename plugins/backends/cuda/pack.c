@@ -41,7 +41,7 @@ static tt_status send(cuda *c, const source *s, void **device, tt_error *err)
     int64_t n = s->outer * s->in * s->pixels;
     size_t size = tt_type_size(s->to);
     int64_t chunk = (int64_t)(CUDA_CHUNK / size);
-    tt_status status = CUDA_TRY(c, err, cudaMalloc, device, (size_t)n * size);
+    tt_status status = cuda_memory_take(c, (size_t)n * size, device, err);
     for (int64_t at = 0; at < n && !status; at += chunk) {
         int64_t m = n - at < chunk ? n - at : chunk;
         void *buffer;
@@ -72,17 +72,17 @@ tt_status cuda_pack(cuda *c, const tt_op *like, const tt_weights *w, tt_type typ
         status = send(c, &bias, &p->bias, err);
     }
     if (status) {
-        cuda_unpack(p);
+        cuda_unpack(c, p);
         return tt_fail_in(err, "%s: weights", tt_op_name(like->code));
     }
     *packed = p;
     return TT_OK;
 }
 
-void cuda_unpack(tt_packed *p)
+void cuda_unpack(cuda *c, tt_packed *p)
 {
     if (!p) return;
-    if (p->weight) cuda_call.cudaFree(p->weight);
-    if (p->bias) cuda_call.cudaFree(p->bias);
+    cuda_memory_give(c, p->weight);
+    cuda_memory_give(c, p->bias);
     tt_free(p);
 }

@@ -98,7 +98,7 @@ static void sd15_close(void *target)
  * fills the device; elsewhere it is a function of the model and the kind of device, which keys name. */
 static uint32_t default_batch(const sd15_target *t)
 {
-    /* no device: what memory a processor will need is being asked */
+    /* no device: what memory is needed where none is filled is being asked */
     const tt_backend *backend = t->device ? tt_device_backend(t->device) : NULL;
     int64_t fill = backend && backend->fill ? backend->fill(tt_device_self(t->device)) : 0;
     uint64_t limit = fill > 0 ? (uint64_t)fill : (uint64_t)1 << 23;
@@ -227,15 +227,18 @@ static tt_status sd15_digest(const tt_params *p, char hex[65], tt_error *err)
     return s;
 }
 
-static tt_status sd15_memory(const tt_params *p, tt_memory_need *need, tt_error *err)
+static tt_status sd15_memory(const tt_params *p, const tt_target_context *context, tt_memory_need *need,
+                             tt_error *err)
 {
     const char *path = sd15_host->param_string(p, "path"), *variant = sd15_host->param_string(p, "variant");
     const tt_type types[3] = {type_of(p, "dtype"), type_of(p, "vae_dtype"), type_of(p, "text_dtype")};
     sd15_target *t = tt_alloc_zero(sizeof *t);
     if (!t) return tt_fail(err, TT_ERR_MEMORY, "%s: out of memory", path);
     tt_status s = tt_checkpoint_open(path, variant, NULL, 0, &t->checkpoint, err);
+    /* the default batch may depend on the device */
+    if (!s && context->backend->fill) s = tt_device_open(context->backend, &context->device, &t->device, err);
     if (!s) s = read_facts(t, p, err);
-    if (!s) sd15_memory_of(t, types, need);
+    if (!s) sd15_memory_of(t, types, context->backend, need);
     sd15_close(t);
     return s;
 }

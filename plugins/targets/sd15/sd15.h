@@ -54,7 +54,8 @@ tt_status sd15_decode_sized(sd15_target *t, uint32_t n, int height, int width, c
 uint32_t sd15_encode_chunk(const tt_vae_config *vae, size_t pixels);
 
 /* sd15_memory.c; of a target whose facts were read. types: of UNet, VAE, text encoder */
-void sd15_memory_of(const sd15_target *t, const tt_type types[3], tt_memory_need *need);
+void sd15_memory_of(const sd15_target *t, const tt_type types[3], const tt_backend *backend,
+                    tt_memory_need *need);
 
 /* sd15_generate.c */
 tt_status sd15_generate(void *target, const tt_generate *request, tt_pixels *images,
