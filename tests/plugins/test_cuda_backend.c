@@ -283,6 +283,59 @@ START_TEST(a_convolution_at_odd_addresses_is_a_product_of_patches)
 }
 END_TEST
 
+static double worst(const tt_tensor *a, const tt_tensor *b)
+{
+    float *x = downloaded(a), *y = downloaded(b);
+    double most = 0;
+    for (int64_t i = 0; i < tt_tensor_count(a); i++)
+        most = fmax(most, fabs((double)x[i] - (double)y[i]) / fmax(1, fabs((double)y[i])));
+    free(x);
+    free(y);
+    return most;
+}
+
+START_TEST(a_bias_that_no_epilogue_adds_is_there_before_the_product)
+{
+    /* 9 numbers of 16 bits a row; the same in f32, where there is an epilogue */
+    static const int64_t x[2] = {24, 64}, w[2] = {9, 64}, y[2] = {24, 9};
+    const tt_type types[] = {TT_BF16, TT_F32};
+    tt_tensor in[2], out[2];
+    for (int i = 0; i < 2; i++) {
+        in[i] = tensor(types[i], 2, x, 1);
+        out[i] = tensor(types[i], 2, y, 3);
+        tt_op op = {.code = TT_OP_LINEAR, .in = {&in[i]}, .out = {&out[i]}};
+        tt_packed *p = packed(&op, types[i], 2, w);
+        op.packed = p;
+        tt_ok(tt_run(device, &op, &err), &err);
+        tt_ok(tt_run(device, &op, &err), &err);
+        ck_assert_int_eq(fake_cuda_launched(), 2);
+        tt_unpack(device, p);
+    }
+    /* asked for once with a bias and once without, and once in f32 */
+    ck_assert_int_eq(fake_cuda_called("cublasLtMatmulAlgoGetHeuristic"), 3);
+    ck_assert_double_le(worst(&out[0], &out[1]), 0.06);
+}
+END_TEST
+
+START_TEST(a_product_without_an_algorithm_is_refused_with_its_sizes)
+{
+    static const int64_t x[2] = {24, 64}, y[2] = {24, 8};
+    float *weight = noise(7, (int64_t)8 * 64);
+    const tt_weights weights = {TT_F32, TT_F32, 2, {8, 64}, weight, NULL};
+    tt_tensor in = tensor(TT_BF16, 2, x, 1), out = tensor(TT_BF16, 2, y, 3);
+    tt_op op = {.code = TT_OP_LINEAR, .in = {&in}, .out = {&out}};
+    tt_packed *p;
+    tt_ok(tt_pack(device, &op, &weights, TT_BF16, &p, &err), &err);
+    op.packed = p;
+    fake_cuda.fail = "cublasLtMatmulAlgoGetHeuristic";
+    fake_cuda.fail_at = 1;
+    fake_cuda.fail_with = 15; /* CUBLAS_STATUS_NOT_SUPPORTED */
+    tt_fails(tt_run(device, &op, &err), TT_ERR_UNSUPPORTED, "[24, 64] and [8, 64] in bf16", &err);
+    tt_unpack(device, p);
+    free(weight);
+}
+END_TEST
+
 /* ---- TF32 ---- */
 
 static double difference(const float *a, const float *b, int64_t n)
@@ -430,6 +483,8 @@ Suite *tt_test_suite(void)
     tcase_add_loop_test(tc, what_no_ready_kernel_adds_is_added_after_the_convolution, 0, 3);
     tcase_add_test(tc, a_convolution_that_no_exact_engine_is_proposed_for_is_a_product_of_patches);
     tcase_add_test(tc, a_convolution_at_odd_addresses_is_a_product_of_patches);
+    tcase_add_test(tc, a_bias_that_no_epilogue_adds_is_there_before_the_product);
+    tcase_add_test(tc, a_product_without_an_algorithm_is_refused_with_its_sizes);
     tcase_add_loop_test(tc, tf32_is_used_when_it_is_allowed_and_only_then, 0, 2);
     tcase_add_test(tc, the_description_names_what_results_depend_on);
     tcase_add_test(tc, a_replay_does_what_was_recorded_with_what_is_there_now);

@@ -204,16 +204,16 @@ START_TEST(channel_terms_are_an_items_own)
     static const int64_t shapes[][3] = {{2, 9, 32}, {3, 5, 7}, {1, 64, 320}, {4, 1, 8}};
     FOR_TYPES(type, shift)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (int mode = 0; mode < 4; mode++) {
+        for (int mode = 0; mode < 8; mode++) {
             int64_t b = shapes[s][0], p = shapes[s][1], c = shapes[s][2], n = b * p * c;
             buffer x = filled(type, n, shift, 1, 1, 0), ch = filled(type, b * c, shift, 2, 1, 0),
                    r = filled(type, n, shift, 3, 1, 0), y = make(type, n, shift);
             double *want = wanted(n);
             for (int64_t i = 0; i < n; i++)
-                want[i] = get(&x, i) + (mode & 1 ? get(&ch, i / (p * c) * c + i % c) : 0) +
+                want[i] = (mode & 4 ? 0 : get(&x, i)) + (mode & 1 ? get(&ch, i / (p * c) * c + i % c) : 0) +
                           (mode & 2 ? get(&r, i) : 0);
-            ck_assert_int_eq(cuda_add_channels(NULL, type, b, p, c, x.data, mode & 1 ? ch.data : NULL,
-                                               mode & 2 ? r.data : NULL, y.data),
+            ck_assert_int_eq(cuda_add_channels(NULL, type, b, p, c, mode & 4 ? NULL : x.data,
+                                               mode & 1 ? ch.data : NULL, mode & 2 ? r.data : NULL, y.data),
                              0);
             compare("add channels", &y, want);
             drop(&x), drop(&ch), drop(&r), drop(&y);

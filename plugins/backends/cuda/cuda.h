@@ -118,7 +118,8 @@ void cuda_products_close(cuda *c);
 /* ---- convolutions ---- */
 
 /* What a plan is made for; the key of the cache, compared byte by byte: zero-initialise. NHWC, symmetric
- * pads, all addresses multiples of 16. Added in this order: residual [batch, out_height, out_width, out], bias [out]. */
+ * pads, all addresses multiples of 16. Added in this order: residual [batch, out_height, out_width, out],
+ * bias [out]. */
 typedef struct cuda_conv_problem {
     int64_t batch, in, in_height, in_width, out, out_height, out_width, kernel_height, kernel_width, stride_y,
         stride_x, pad_y, pad_x;

@@ -123,9 +123,9 @@ __global__ void __launch_bounds__(256)
     add_channels_kernel(I n, I per_item, I width, const T *x, const T *channel, const T *residual, T *y)
 {
     for (I i = (I)thread_of_grid(); i < n; i += (I)threads_of_grid()) {
-        float v[W], add[W];
+        float v[W] = {}, add[W];
         int64_t at = (int64_t)i * W;
-        load_f32<W>(v, x + at);
+        if (x) load_f32<W>(v, x + at);
         if (channel) {
             load_f32<W>(add, channel + (int64_t)(i / per_item * width + i % width) * W);
 #pragma unroll
