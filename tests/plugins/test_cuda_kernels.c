@@ -419,6 +419,28 @@ START_TEST(group_norm_of_an_item_is_its_own)
 }
 END_TEST
 
+START_TEST(group_norm_of_a_batch_that_fills_any_device_has_the_bits_of_its_items)
+{
+    enum { BATCH = 2100, PIXELS = 64, CHANNELS = 256, GROUPS = 32, ITEM = PIXELS * CHANNELS };
+    buffer x = filled(TT_BF16, (int64_t)BATCH * ITEM, 0, 1, 1, 0),
+           y = make(TT_BF16, (int64_t)BATCH * ITEM, 0), alone = make(TT_BF16, ITEM, 0),
+           gamma = filled(TT_F32, CHANNELS, 0, 2, 1, 0), beta = filled(TT_F32, CHANNELS, 0, 3, 1, 0);
+    void *work = malloc(cuda_group_norm_work(BATCH, PIXELS, CHANNELS, GROUPS));
+    ck_assert_int_eq(cuda_group_norm(NULL, TT_BF16, BATCH, PIXELS, CHANNELS, GROUPS, true, 1e-5f, x.data,
+                                     gamma.data, beta.data, y.data, work),
+                     0);
+    for (size_t item = 0; item < BATCH; item += BATCH - 1) {
+        size_t bytes = ITEM * sizeof(uint16_t), at = item * bytes;
+        ck_assert_int_eq(cuda_group_norm(NULL, TT_BF16, 1, PIXELS, CHANNELS, GROUPS, true, 1e-5f,
+                                         (char *)x.data + at, gamma.data, beta.data, alone.data, work),
+                         0);
+        ck_assert_int_eq(memcmp(alone.data, (char *)y.data + at, bytes), 0);
+    }
+    free(work);
+    drop(&x), drop(&y), drop(&alone), drop(&gamma), drop(&beta);
+}
+END_TEST
+
 START_TEST(layer_norm_and_softmax_work_row_by_row)
 {
     static const int64_t shapes[][2] = {{100, 320}, {7, 100},  {3, 5}, {9, 77},
@@ -684,6 +706,7 @@ Suite *tt_test_suite(void)
     tcase_add_loop_test(moves, regions_are_copied_whole_and_alone, 0, ORDERS);
     tcase_add_loop_test(norms, group_norm_holds_beside_a_large_mean_and_for_tiny_values, 0, ORDERS * SHIFTS);
     tcase_add_loop_test(norms, group_norm_of_an_item_is_its_own, 0, ORDERS * SHIFTS);
+    tcase_add_test(norms, group_norm_of_a_batch_that_fills_any_device_has_the_bits_of_its_items);
     tcase_add_loop_test(norms, layer_norm_and_softmax_work_row_by_row, 0, ORDERS * SHIFTS);
     tcase_add_test(norms, a_failed_launch_is_the_calls_error);
     TCase *attention = tcase_create("attention");
