@@ -295,7 +295,7 @@ static tt_status plan_make(cuda *c, const cuda_conv_problem *p, cuda_conv_plan *
     maker m = {c, plan, TT_OK, err};
     cudnnBackendDescriptor_t operations = graph(&m);
     choose(&m, operations, CUDNN_HEUR_MODE_A);
-    /* its fallback in f32 without TF32 is one general kernel: a product of patches is better */
+    /* its fallback in f32 without TF32 is one general kernel: a product of patches takes its place */
     if (!plan->engine && (p->type != TT_F32 || c->tf32)) choose(&m, operations, CUDNN_HEUR_MODE_FALLBACK);
     if (m.status) {
         plan_free(plan);
