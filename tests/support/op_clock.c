@@ -10,7 +10,7 @@
 #define MAX_LINES 256
 
 typedef struct line {
-    char what[96];
+    char what[128];
     tt_op_code code;
     double seconds, operations, bytes;
     long calls;
@@ -69,9 +69,11 @@ static double bytes(const tt_op *op)
 
 static line *line_of(const tt_op *op)
 {
-    char what[96];
+    char what[128];
     int at = snprintf(what, sizeof what, "%s", tt_op_name(op->code));
     at += print_shape(what + at, sizeof what - (size_t)at, op->in[0]);
+    if (op->code == TT_OP_ATTENTION)
+        at += snprintf(what + at, sizeof what - (size_t)at, " (%lld keys)", (long long)op->in[1]->shape[1]);
     at += snprintf(what + at, sizeof what - (size_t)at, " ->");
     print_shape(what + at, sizeof what - (size_t)at, op->out[0]);
     for (int i = 0; i < n_lines; i++)
@@ -139,7 +141,7 @@ void tt_op_clock_report(int most)
     for (int i = 0; i < n_lines && i < most; i++) {
         const line *l = &lines[i];
         double calls = (double)l->calls;
-        printf("%10.3f ms %3ld× %-44s %7.1f GB/s", 1e3 * l->seconds, l->calls, l->what,
+        printf("%10.3f ms %3ld× %-52s %7.1f GB/s", 1e3 * l->seconds, l->calls, l->what,
                1e-9 * l->bytes * calls / l->seconds);
         if (l->operations > 0) printf(" %8.2f TFLOP/s", 1e-12 * l->operations * calls / l->seconds);
         printf("\n");
