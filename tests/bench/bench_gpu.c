@@ -2,13 +2,14 @@
  * the most, the rate of a large product beside them, CLiD's evaluations as a host makes them, and what bf16
  * does to scores.
  *
- *   build/gpu/bench/bench_gpu [--backend NAME] [--tiny] [--batch N] [device|gemm|unet|vae|clip|clid|precision
- * …]
+ *   build/gpu/bench/bench_gpu [--backend NAME] [--tiny] [--batch N]
+ *                             [device|gemm|unet|vae|clip|clid|precision|profile …]
  *
  * Lines that begin with "telltale " are for tools/test-gpu's table; tests/bench/peer_gpu.py prints the same.
  * Times are of whole calls, with the transfers of inputs and outputs; the best of several counts. --tiny:
- * small networks, to see that all of it runs (on `cuda-emulated`, say). --batch: clid's. device: nothing but
- * its name. */
+ * small networks, to see that all of it runs (on `cuda-emulated`, say). --batch: clid's and profile's.
+ * device: nothing but its name. profile: where the UNet's time goes, operation by operation, each run alone.
+ */
 #include "base/rng.h"
 #include "base/thread.h"
 #include "models/clip.h"
@@ -16,6 +17,7 @@
 #include "models/vae.h"
 #include "plugin/registry.h"
 #include "support/networks.h"
+#include "support/op_clock.h"
 #ifdef TT_CUDA_FAKE
 #include "support/cuda/fake.h"
 #endif
@@ -219,6 +221,34 @@ static void bench_unet(tt_type type)
     tt_device_trim(device);
     unet_call_free(&c);
     free(states);
+}
+
+/* ---- where the UNet's time goes ---- */
+
+static void bench_profile(const tt_backend *backend, tt_type type)
+{
+    const int batch = tiny ? 2 : best_batch[type] ? best_batch[type] : 16;
+    const tt_device_options options = {.size = sizeof options};
+    tt_device *own = device;
+    must(tt_device_open(tt_op_clock_over(backend, tiny ? 2 : 5), &options, &device, &err));
+    tt_unet *unet = make_unet(type);
+    unet_call c = unet_call_make(unet, batch);
+    float *states = input("states", text_size());
+    tt_unet_text *text;
+    must(tt_unet_text_create(unet, states, TOKENS, &text, &err));
+    for (int i = 0; i < batch; i++)
+        c.texts[i] = text;
+    c.batch = batch;
+    tt_op_clock_reset();
+    must(evaluate(&c));
+    printf("UNet in %s at batch %d:\n", tt_type_name(type), batch);
+    tt_op_clock_report(40);
+    tt_unet_text_destroy(text);
+    tt_unet_destroy(unet);
+    unet_call_free(&c);
+    free(states);
+    tt_device_close(device);
+    device = own;
 }
 
 /* ---- VAE and CLIP ---- */
@@ -546,13 +576,17 @@ static void bench_precision(void)
 
 /* ---- */
 
-static bool run(const char *stage)
+static bool run(const tt_backend *backend, const char *stage)
 {
     static const tt_type types[] = {TT_BF16, TT_F32};
     const int n = tiny ? 1 : 2;
     if (strcmp(stage, "device") == 0) return true;
     if (strcmp(stage, "precision") == 0) {
         bench_precision();
+        return true;
+    }
+    if (strcmp(stage, "profile") == 0) {
+        bench_profile(backend, tiny ? TT_F32 : TT_BF16);
         return true;
     }
     if (strcmp(stage, "clid") == 0) {
@@ -587,7 +621,7 @@ static const tt_backend *find(tt_registry *registry, const char *name)
 
 int main(int argc, char **argv)
 {
-    static const char *const all[] = {"gemm", "unet", "vae", "clip", "clid", "precision"};
+    static const char *const all[] = {"gemm", "unet", "vae", "clip", "clid", "precision", "profile"};
     const char *name = "cuda";
     int at = 1;
     for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
@@ -612,10 +646,10 @@ int main(int argc, char **argv)
     must(tt_device_open(backend, &options, &device, &err));
     printf("%s\n", backend->describe(tt_device_self(device)));
     bool known = true;
-    for (int i = 0; i < 6 && at == argc; i++)
-        run(all[i]);
+    for (size_t i = 0; i < sizeof all / sizeof *all && at == argc; i++)
+        run(backend, all[i]);
     for (; at < argc; at++)
-        known = run(argv[at]) && known;
+        known = run(backend, argv[at]) && known;
     printf("device memory of activations: %zu MiB at most\n", tt_device_peak_bytes(device) >> 20);
     tt_device_close(device);
     tt_registry_close(registry);

@@ -9,97 +9,20 @@
 #include "models/vae.h"
 #include "models/weights.h"
 #include "plugin/registry.h"
+#include "support/networks.h"
+#include "support/op_clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#define MAX_LINES 256
 
 static tt_error err;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void must(tt_status status)
 {
     if (status == TT_OK) return;
     fprintf(stderr, "bench_unet: %s\n", err.message);
     exit(1);
-}
-
-/* ---- the backend's table with a clock around run ---- */
-
-typedef struct line {
-    char what[96];
-    double seconds;
-    long calls;
-} line;
-
-static const tt_backend *inner;
-static line lines[MAX_LINES];
-static int n_lines;
-
-static int print_shape(char *to, size_t size, const tt_tensor *t)
-{
-    int at = 0;
-    for (int32_t i = 0; t && i < t->rank && at < (int)size; i++)
-        at += snprintf(to + at, size - (size_t)at, "%s%lld", i ? "," : " ", (long long)t->shape[i]);
-    return at < (int)size ? at : (int)size - 1;
-}
-
-static line *line_of(const tt_op *op)
-{
-    char what[96];
-    int at = snprintf(what, sizeof what, "%s", tt_op_name(op->code));
-    at += print_shape(what + at, sizeof what - (size_t)at, op->in[0]);
-    at += snprintf(what + at, sizeof what - (size_t)at, " ->");
-    print_shape(what + at, sizeof what - (size_t)at, op->out[0]);
-    for (int i = 0; i < n_lines; i++)
-        if (strcmp(lines[i].what, what) == 0) return &lines[i];
-    if (n_lines == MAX_LINES) return &lines[MAX_LINES - 1];
-    memcpy(lines[n_lines].what, what, sizeof what);
-    return &lines[n_lines++];
-}
-
-static tt_status timed_run(void *self, const tt_op *op, tt_error *e)
-{
-    line *l = line_of(op);
-    double start = seconds();
-    tt_status status = inner->run(self, op, e);
-    l->seconds += seconds() - start;
-    l->calls++;
-    return status;
-}
-
-static int by_time(const void *a, const void *b)
-{
-    double x = ((const line *)a)->seconds, y = ((const line *)b)->seconds;
-    return x < y ? 1 : x > y ? -1 : 0;
-}
-
-static void report(void)
-{
-    double total = 0, codes[TT_OP_COUNT] = {0};
-    qsort(lines, (size_t)n_lines, sizeof *lines, by_time);
-    for (int i = 0; i < n_lines; i++) {
-        total += lines[i].seconds;
-        for (int c = 0; c < TT_OP_COUNT; c++) {
-            const char *name = tt_op_name((tt_op_code)c);
-            size_t n = strlen(name);
-            if (strncmp(lines[i].what, name, n) == 0 && lines[i].what[n] == ' ') codes[c] += lines[i].seconds;
-        }
-    }
-    printf("operations of the last call: %.1f ms\n", 1e3 * total);
-    for (int c = 0; c < TT_OP_COUNT; c++)
-        if (codes[c] > 0) printf("%9.1f ms  %s\n", 1e3 * codes[c], tt_op_name((tt_op_code)c));
-    for (int i = 0; i < n_lines && i < 30; i++)
-        printf("%9.1f ms %4ld× %s\n", 1e3 * lines[i].seconds, lines[i].calls, lines[i].what);
 }
 
 /* VmHWM, anonymous memory and files together; RssAnon now */
@@ -152,11 +75,10 @@ static void bench_unet(const job *j)
         texts[i] = text, t[i] = 450;
     double best = 1e30;
     for (int i = 0; i <= j->repeats; i++) { /* the first compiles oneDNN's kernels */
-        n_lines = 0;
-        memset(lines, 0, sizeof lines);
-        double start = seconds();
+        tt_op_clock_reset();
+        double start = tt_test_seconds();
         must(tt_unet_forward(unet, j->batch, 64, 64, x, t, texts, y, &err));
-        double took = seconds() - start;
+        double took = tt_test_seconds() - start;
         if (i > 0 && took < best) best = took;
     }
     print_time(j, "unet 64×64", best);
@@ -178,14 +100,13 @@ static void bench_vae(const job *j, bool encode)
     float *latent = input("latent", (size_t)j->batch * 4 * 64 * 64);
     double best = 1e30;
     for (int i = 0; i <= j->repeats; i++) {
-        n_lines = 0;
-        memset(lines, 0, sizeof lines);
-        double start = seconds();
+        tt_op_clock_reset();
+        double start = tt_test_seconds();
         if (encode)
             must(tt_vae_encode(vae, j->batch, 512, 512, image, latent, NULL, &err));
         else
             must(tt_vae_decode(vae, j->batch, 64, 64, latent, image, &err));
-        double took = seconds() - start;
+        double took = tt_test_seconds() - start;
         if (i > 0 && took < best) best = took;
     }
     print_time(j, encode ? "vae encode 512×512" : "vae decode 512×512", best);
@@ -205,16 +126,14 @@ int main(int argc, char **argv)
     const tt_registered *found;
     must(tt_registry_open(NULL, 0, &registry, &err));
     must(tt_registry_find(registry, TT_KIND_BACKEND, "cpu", &found, &err));
-    inner = found->table;
-    tt_backend timed = *inner;
-    timed.run = timed_run;
-    must(tt_device_open(&timed, &options, &j.device, &err));
-    printf("%s\n", inner->describe(tt_device_self(j.device)));
+    const tt_backend *cpu = found->table;
+    must(tt_device_open(tt_op_clock_over(cpu, 1), &options, &j.device, &err));
+    printf("%s\n", cpu->describe(tt_device_self(j.device)));
     if (strcmp(what, "unet") == 0)
         bench_unet(&j);
     else
         bench_vae(&j, strcmp(what, "encode") == 0);
-    report();
+    tt_op_clock_report(30);
     printf("device memory: %.0f MiB at most\n", (double)tt_device_peak_bytes(j.device) / 1048576);
     report_memory();
     tt_device_close(j.device);

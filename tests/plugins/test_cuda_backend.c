@@ -201,17 +201,138 @@ START_TEST(a_plan_is_made_once_for_a_shape)
 }
 END_TEST
 
-START_TEST(sums_of_a_16_bit_convolution_are_made_in_its_own_graph_and_those_of_f32_after_it)
+static void run_conv(layer *l)
+{
+    tt_ok(tt_run(device, &l->op, &err), &err);
+}
+
+START_TEST(a_convolutions_bias_and_residual_are_added_in_its_own_graph)
+{
+    const tt_type types[] = {TT_BF16, TT_F16, TT_F32};
+    layer l;
+    build_conv(&l, types[_i], 1);
+    run_conv(&l);
+    ck_assert_int_eq(fake_cuda_launched(), 0);
+    ck_assert_int_eq(fake_cuda_called("cudnnBackendExecute"), 1);
+    drop(&l);
+}
+END_TEST
+
+START_TEST(what_no_ready_kernel_adds_is_added_after_the_convolution)
+{
+    /* a channel term; a residual in place; a residual without a bias: one kernel of ours each */
+    layer l;
+    const int64_t channel[2] = {2, 8};
+    build_conv(&l, TT_BF16, 1);
+    tt_tensor c = tensor(TT_BF16, 2, channel, 9);
+    if (_i == 0) l.op.in[2] = &c;
+    if (_i == 1) l.op.in[1] = &l.y;
+    if (_i == 2) {
+        float *weight = noise(7, (int64_t)8 * 16 * 9);
+        const tt_weights w = {TT_F32, TT_F32, 4, {8, 16, 3, 3}, weight, NULL};
+        tt_packed *p;
+        drop(&l);
+        tt_ok(tt_pack(device, &l.op, &w, TT_BF16, &p, &err), &err);
+        free(weight);
+        l.op.packed = p;
+    }
+    run_conv(&l);
+    float *y = downloaded(&l.y);
+    for (int64_t i = 0; i < tt_tensor_count(&l.y); i++)
+        ck_assert(isfinite(y[i]));
+    free(y);
+    ck_assert_int_eq(fake_cuda_launched(), 1);
+    ck_assert_int_eq(fake_cuda_called("cudnnBackendExecute"), 1);
+    drop(&l);
+}
+END_TEST
+
+START_TEST(a_convolution_that_no_exact_engine_is_proposed_for_is_a_product_of_patches)
+{
+    layer l;
+    static const int64_t x[4] = {4, 6, 5, 16}, w[4] = {8, 16, 3, 3}, y[4] = {4, 6, 5, 8};
+    build_conv(&l, TT_F32, 1); /* for its attributes */
+    drop(&l);
+    l.x = tensor(TT_F32, 4, x, 1);
+    l.y = tensor(TT_F32, 4, y, 3);
+    l.op.in[1] = NULL;
+    l.op.packed = packed(&l.op, TT_F32, 4, w);
+    run_conv(&l);
+    ck_assert_int_eq(fake_cuda_called("cudnnBackendExecute"), 0);
+    ck_assert_int_eq(fake_cuda_called("cublasLtMatmul"), 1);
+    drop(&l);
+}
+END_TEST
+
+START_TEST(a_convolution_at_odd_addresses_is_a_product_of_patches)
 {
     layer l;
     build_conv(&l, TT_BF16, 1);
-    tt_ok(tt_run(device, &l.op, &err), &err);
-    ck_assert_int_eq(fake_cuda_launched(), 0);
+    run_conv(&l);
+    float *want = downloaded(&l.y);
+    const int64_t n = tt_tensor_count(&l.x) + 1;
+    tt_tensor room = tensor(TT_BF16, 1, &n, 1), there = l.x;
+    there.data = (char *)room.data + 2;
+    tt_copy_region move = {there.data, l.x.data, 2 * (size_t)tt_tensor_count(&l.x)};
+    tt_ok(tt_device_backend(device)->copy(tt_device_self(device), 1, &move, &err), &err);
+    l.op.in[0] = &there;
+    run_conv(&l);
+    ck_assert_int_eq(fake_cuda_called("cudnnBackendExecute"), 1);
+    expect_equal(&l.y, want);
     drop(&l);
-    build_conv(&l, TT_F32, 1);
-    tt_ok(tt_run(device, &l.op, &err), &err);
-    ck_assert_int_eq(fake_cuda_launched(), 2); /* bias, residual */
-    drop(&l);
+}
+END_TEST
+
+static double worst(const tt_tensor *a, const tt_tensor *b)
+{
+    float *x = downloaded(a), *y = downloaded(b);
+    double most = 0;
+    for (int64_t i = 0; i < tt_tensor_count(a); i++)
+        most = fmax(most, fabs((double)x[i] - (double)y[i]) / fmax(1, fabs((double)y[i])));
+    free(x);
+    free(y);
+    return most;
+}
+
+START_TEST(a_bias_that_no_epilogue_adds_is_there_before_the_product)
+{
+    /* 9 numbers of 16 bits a row; the same in f32, where there is an epilogue */
+    static const int64_t x[2] = {24, 64}, w[2] = {9, 64}, y[2] = {24, 9};
+    const tt_type types[] = {TT_BF16, TT_F32};
+    tt_tensor in[2], out[2];
+    for (int i = 0; i < 2; i++) {
+        in[i] = tensor(types[i], 2, x, 1);
+        out[i] = tensor(types[i], 2, y, 3);
+        tt_op op = {.code = TT_OP_LINEAR, .in = {&in[i]}, .out = {&out[i]}};
+        tt_packed *p = packed(&op, types[i], 2, w);
+        op.packed = p;
+        tt_ok(tt_run(device, &op, &err), &err);
+        tt_ok(tt_run(device, &op, &err), &err);
+        ck_assert_int_eq(fake_cuda_launched(), 2);
+        tt_unpack(device, p);
+    }
+    /* asked for once with a bias and once without, and once in f32 */
+    ck_assert_int_eq(fake_cuda_called("cublasLtMatmulAlgoGetHeuristic"), 3);
+    ck_assert_double_le(worst(&out[0], &out[1]), 0.06);
+}
+END_TEST
+
+START_TEST(a_product_without_an_algorithm_is_refused_with_its_sizes)
+{
+    static const int64_t x[2] = {24, 64}, y[2] = {24, 8};
+    float *weight = noise(7, (int64_t)8 * 64);
+    const tt_weights weights = {TT_F32, TT_F32, 2, {8, 64}, weight, NULL};
+    tt_tensor in = tensor(TT_BF16, 2, x, 1), out = tensor(TT_BF16, 2, y, 3);
+    tt_op op = {.code = TT_OP_LINEAR, .in = {&in}, .out = {&out}};
+    tt_packed *p;
+    tt_ok(tt_pack(device, &op, &weights, TT_BF16, &p, &err), &err);
+    op.packed = p;
+    fake_cuda.fail = "cublasLtMatmulAlgoGetHeuristic";
+    fake_cuda.fail_at = 1;
+    fake_cuda.fail_with = 15; /* CUBLAS_STATUS_NOT_SUPPORTED */
+    tt_fails(tt_run(device, &op, &err), TT_ERR_UNSUPPORTED, "[24, 64] and [8, 64] in bf16", &err);
+    tt_unpack(device, p);
+    free(weight);
 }
 END_TEST
 
@@ -358,7 +479,12 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, weights_longer_than_the_staging_buffers_arrive_whole);
     tcase_add_test(tc, free_memory_is_told);
     tcase_add_test(tc, a_plan_is_made_once_for_a_shape);
-    tcase_add_test(tc, sums_of_a_16_bit_convolution_are_made_in_its_own_graph_and_those_of_f32_after_it);
+    tcase_add_loop_test(tc, a_convolutions_bias_and_residual_are_added_in_its_own_graph, 0, 3);
+    tcase_add_loop_test(tc, what_no_ready_kernel_adds_is_added_after_the_convolution, 0, 3);
+    tcase_add_test(tc, a_convolution_that_no_exact_engine_is_proposed_for_is_a_product_of_patches);
+    tcase_add_test(tc, a_convolution_at_odd_addresses_is_a_product_of_patches);
+    tcase_add_test(tc, a_bias_that_no_epilogue_adds_is_there_before_the_product);
+    tcase_add_test(tc, a_product_without_an_algorithm_is_refused_with_its_sizes);
     tcase_add_loop_test(tc, tf32_is_used_when_it_is_allowed_and_only_then, 0, 2);
     tcase_add_test(tc, the_description_names_what_results_depend_on);
     tcase_add_test(tc, a_replay_does_what_was_recorded_with_what_is_there_now);

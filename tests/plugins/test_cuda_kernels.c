@@ -204,16 +204,16 @@ START_TEST(channel_terms_are_an_items_own)
     static const int64_t shapes[][3] = {{2, 9, 32}, {3, 5, 7}, {1, 64, 320}, {4, 1, 8}};
     FOR_TYPES(type, shift)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (int mode = 0; mode < 4; mode++) {
+        for (int mode = 0; mode < 8; mode++) {
             int64_t b = shapes[s][0], p = shapes[s][1], c = shapes[s][2], n = b * p * c;
             buffer x = filled(type, n, shift, 1, 1, 0), ch = filled(type, b * c, shift, 2, 1, 0),
                    r = filled(type, n, shift, 3, 1, 0), y = make(type, n, shift);
             double *want = wanted(n);
             for (int64_t i = 0; i < n; i++)
-                want[i] = get(&x, i) + (mode & 1 ? get(&ch, i / (p * c) * c + i % c) : 0) +
+                want[i] = (mode & 4 ? 0 : get(&x, i)) + (mode & 1 ? get(&ch, i / (p * c) * c + i % c) : 0) +
                           (mode & 2 ? get(&r, i) : 0);
-            ck_assert_int_eq(cuda_add_channels(NULL, type, b, p, c, x.data, mode & 1 ? ch.data : NULL,
-                                               mode & 2 ? r.data : NULL, y.data),
+            ck_assert_int_eq(cuda_add_channels(NULL, type, b, p, c, mode & 4 ? NULL : x.data,
+                                               mode & 1 ? ch.data : NULL, mode & 2 ? r.data : NULL, y.data),
                              0);
             compare("add channels", &y, want);
             drop(&x), drop(&ch), drop(&r), drop(&y);
@@ -416,6 +416,28 @@ START_TEST(group_norm_of_an_item_is_its_own)
         free(work);
         drop(&x), drop(&y), drop(&alone), drop(&gamma), drop(&beta);
     }
+}
+END_TEST
+
+START_TEST(group_norm_of_a_batch_that_fills_any_device_has_the_bits_of_its_items)
+{
+    enum { BATCH = 2100, PIXELS = 64, CHANNELS = 256, GROUPS = 32, ITEM = PIXELS * CHANNELS };
+    buffer x = filled(TT_BF16, (int64_t)BATCH * ITEM, 0, 1, 1, 0),
+           y = make(TT_BF16, (int64_t)BATCH * ITEM, 0), alone = make(TT_BF16, ITEM, 0),
+           gamma = filled(TT_F32, CHANNELS, 0, 2, 1, 0), beta = filled(TT_F32, CHANNELS, 0, 3, 1, 0);
+    void *work = malloc(cuda_group_norm_work(BATCH, PIXELS, CHANNELS, GROUPS));
+    ck_assert_int_eq(cuda_group_norm(NULL, TT_BF16, BATCH, PIXELS, CHANNELS, GROUPS, true, 1e-5f, x.data,
+                                     gamma.data, beta.data, y.data, work),
+                     0);
+    for (size_t item = 0; item < BATCH; item += BATCH - 1) {
+        size_t bytes = ITEM * sizeof(uint16_t), at = item * bytes;
+        ck_assert_int_eq(cuda_group_norm(NULL, TT_BF16, 1, PIXELS, CHANNELS, GROUPS, true, 1e-5f,
+                                         (char *)x.data + at, gamma.data, beta.data, alone.data, work),
+                         0);
+        ck_assert_int_eq(memcmp(alone.data, (char *)y.data + at, bytes), 0);
+    }
+    free(work);
+    drop(&x), drop(&y), drop(&alone), drop(&gamma), drop(&beta);
 }
 END_TEST
 
@@ -684,6 +706,7 @@ Suite *tt_test_suite(void)
     tcase_add_loop_test(moves, regions_are_copied_whole_and_alone, 0, ORDERS);
     tcase_add_loop_test(norms, group_norm_holds_beside_a_large_mean_and_for_tiny_values, 0, ORDERS * SHIFTS);
     tcase_add_loop_test(norms, group_norm_of_an_item_is_its_own, 0, ORDERS * SHIFTS);
+    tcase_add_test(norms, group_norm_of_a_batch_that_fills_any_device_has_the_bits_of_its_items);
     tcase_add_loop_test(norms, layer_norm_and_softmax_work_row_by_row, 0, ORDERS * SHIFTS);
     tcase_add_test(norms, a_failed_launch_is_the_calls_error);
     TCase *attention = tcase_create("attention");

@@ -142,7 +142,6 @@ static cuda_conv_problem describe(const tt_op *op, bool padded)
         .pad_x = op->attr.conv.pad_left,
         .type = (int32_t)x->type,
         .bias = op->packed->bias != NULL,
-        .channel = op->in[2] != NULL,
         .residual = op->in[1] != NULL,
     };
     if (padded) {
@@ -157,8 +156,8 @@ static cuda_conv_problem describe(const tt_op *op, bool padded)
 static tt_status find_plan(cuda *c, cuda_conv_problem *p, cuda_conv_plan **plan, tt_error *err)
 {
     tt_status status = cuda_conv_plan_get(c, p, plan, err);
-    if (!status && !*plan && (p->channel || p->residual)) {
-        p->channel = p->residual = 0;
+    if (!status && !*plan && p->residual) {
+        p->residual = 0;
         status = cuda_conv_plan_get(c, p, plan, err);
     }
     if (!status && !*plan && p->bias) {
@@ -172,7 +171,7 @@ static tt_status find_plan(cuda *c, cuda_conv_problem *p, cuda_conv_plan **plan,
 static tt_status add_rest(cuda *c, const tt_op *op, const cuda_conv_problem *p, void *sum, tt_error *err)
 {
     const tt_tensor *y = op->out[0];
-    const void *channel = op->in[2] && !p->channel ? op->in[2]->data : NULL;
+    const void *channel = op->in[2] ? op->in[2]->data : NULL;
     const void *residual = op->in[1] && !p->residual ? op->in[1]->data : NULL;
     tt_status status = TT_OK;
     if (op->packed->bias && !p->bias)
@@ -190,12 +189,13 @@ tt_status cuda_conv(cuda *c, const tt_op *op, tt_error *err)
     bool padded = !has_equal_pads(op), in_place = op->in[1] && op->in[1]->data == y->data;
     cuda_conv_problem p = describe(op, padded);
     cuda_conv_plan *plan;
-    cuda_conv_data d = {x->data, op->packed->weight, op->packed->bias, NULL, NULL, y->data};
-    d.channel = op->in[2] ? op->in[2]->data : NULL;
+    cuda_conv_data d = {x->data, op->packed->weight, op->packed->bias, NULL, y->data};
     d.residual = op->in[1] ? op->in[1]->data : NULL;
-    const void *const addresses[] = {padded ? NULL : d.x, d.weight, d.bias, d.channel, d.residual, d.y};
-    p.alignment = cuda_alignment(6, addresses);
-    if (in_place) p.residual = 0; /* it must not be overwritten before it is read */
+    const void *const addresses[] = {padded ? NULL : d.x, d.weight, d.bias, d.residual, d.y};
+    /* cuDNN 9 proposes engines that copy 16 bytes at a time whatever alignment a tensor is said to have */
+    if (cuda_alignment(5, addresses) < 16) return by_patches(c, op, err);
+    /* it must not be overwritten before it is read; and no ready kernel adds it without a bias */
+    if (in_place || !p.bias) p.residual = 0;
     tt_status status = find_plan(c, &p, &plan, err);
     if (status) return status;
     if (!plan) return by_patches(c, op, err);

@@ -1,13 +1,18 @@
 /* Convolutions by cuDNN's graph interface: one plan for each problem, kept. A plan is an engine's
  * configuration: the first of those that the library's heuristics propose whose engine is exact enough and
- * whose plan can be made. Every descriptor of the graph lives as long as its plan. */
+ * whose plan can be made. Every descriptor of the graph lives as long as its plan.
+ *
+ * The graph is the one that the library has ready-made kernels for (finalizeMode CONV_ADD_BIAS_ACT in its
+ * log): the convolution, then the residual of the output's shape, then the bias [1, out, 1, 1], in this
+ * order. For every other it generates a kernel as it runs: seconds for each shape, so such engines are passed
+ * over. */
 #include "cuda.h"
 
 #include "base/mem.h"
 
 #include <string.h>
 
-enum { X = 1, WEIGHT, Y, BIAS, CHANNEL, RESIDUAL, SUM }; /* ids of tensors; sums in between from SUM on */
+enum { X = 1, WEIGHT, Y, BIAS, RESIDUAL, SUM }; /* ids of tensors; sums in between from SUM on */
 #define MOST_PARTS 24
 
 struct cuda_conv_plan {
@@ -77,7 +82,7 @@ static cudnnBackendDescriptor_t tensor(maker *m, int64_t id, int64_t d0, int64_t
     cudnnDataType_t type = p->type == TT_F32 || is_between ? CUDNN_DATA_FLOAT
                            : p->type == TT_BF16            ? CUDNN_DATA_BFLOAT16
                                                            : CUDNN_DATA_HALF;
-    const int64_t alignment = is_between ? 16 : p->alignment;
+    const int64_t alignment = 16;
     cudnnBackendDescriptor_t t = part(m, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
     set(m, t, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &id);
     set(m, t, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
@@ -158,11 +163,10 @@ static cudnnBackendDescriptor_t add(maker *m, cudnnBackendDescriptor_t x, cudnnB
 static cudnnBackendDescriptor_t graph(maker *m)
 {
     const cuda_conv_problem *p = &m->plan->problem;
-    cudnnBackendDescriptor_t added[3], operations[4];
+    cudnnBackendDescriptor_t added[2], operations[3];
     int n = 0;
-    if (p->bias) added[n++] = tensor(m, BIAS, 1, p->out, 1, 1);
-    if (p->channel) added[n++] = tensor(m, CHANNEL, p->batch, p->out, 1, 1);
     if (p->residual) added[n++] = tensor_out(m, RESIDUAL);
+    if (p->bias) added[n++] = tensor(m, BIAS, 1, p->out, 1, 1);
     cudnnBackendDescriptor_t sum = tensor_out(m, n ? SUM : Y);
     operations[0] = convolve(m, sum);
     for (int i = 0; i < n; i++) {
@@ -203,19 +207,31 @@ static bool is_exact(maker *m, const cudnnBackendNumericalNote_t *notes, int64_t
     return true;
 }
 
+/* Values of a list of an engine; the library may have more than there is room for, and says how many. */
+static int64_t list_of(maker *m, cudnnBackendDescriptor_t engine, cudnnBackendAttributeName_t name,
+                       cudnnBackendAttributeType_t type, int64_t most, void *values)
+{
+    int64_t n = 0;
+    if (!m->status)
+        m->status = DNN_TRY(m->c, m->err, cudnnBackendGetAttribute, engine, name, type, most, &n, values);
+    return n < most ? n : most;
+}
+
 static bool is_allowed(maker *m, cudnnBackendDescriptor_t config)
 {
-    cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
-    int64_t n = 0;
+    enum { MOST = 32 };
+    cudnnBackendNumericalNote_t numerical[MOST];
+    cudnnBackendBehaviorNote_t behaviour[MOST];
     cudnnBackendDescriptor_t engine = make(m, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-    if (!m->status)
-        m->status = DNN_TRY(m->c, m->err, cudnnBackendGetAttribute, config, CUDNN_ATTR_ENGINECFG_ENGINE,
-                            CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n, (void *)&engine);
-    if (!m->status)
-        m->status = DNN_TRY(m->c, m->err, cudnnBackendGetAttribute, engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-                            CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &n, notes);
+    list_of(m, config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, (void *)&engine);
+    int64_t n =
+        list_of(m, engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, MOST, numerical);
+    bool allowed = !m->status && is_exact(m, numerical, n);
+    n = list_of(m, engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, MOST, behaviour);
+    for (int64_t i = 0; i < n && !m->status; i++)
+        if (behaviour[i] == CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) allowed = false;
     destroy(engine);
-    return !m->status && is_exact(m, notes, n);
+    return !m->status && allowed;
 }
 
 /* true: the plan is made, and `config` belongs to it */
@@ -243,7 +259,7 @@ static bool try_config(maker *m, cudnnBackendDescriptor_t config)
 
 static void choose(maker *m, cudnnBackendDescriptor_t operations, cudnnBackendHeurMode_t mode)
 {
-    enum { MOST = 32 };
+    enum { MOST = 64 }; /* in f32 some 25 that round to TF32 come first */
     cudnnBackendDescriptor_t found[MOST] = {NULL};
     int64_t n = 0;
     bool declined = true;
@@ -279,7 +295,8 @@ static tt_status plan_make(cuda *c, const cuda_conv_problem *p, cuda_conv_plan *
     maker m = {c, plan, TT_OK, err};
     cudnnBackendDescriptor_t operations = graph(&m);
     choose(&m, operations, CUDNN_HEUR_MODE_A);
-    if (!plan->engine) choose(&m, operations, CUDNN_HEUR_MODE_FALLBACK);
+    /* its fallback in f32 without TF32 is one general kernel: a product of patches takes its place */
+    if (!plan->engine && (p->type != TT_F32 || c->tf32)) choose(&m, operations, CUDNN_HEUR_MODE_FALLBACK);
     if (m.status) {
         plan_free(plan);
         return m.status;
@@ -328,10 +345,9 @@ tt_status cuda_conv_plan_run(cuda *c, cuda_conv_plan *plan, const cuda_conv_data
                              tt_error *err)
 {
     const cuda_conv_problem *p = &plan->problem;
-    int64_t ids[6] = {X, WEIGHT, Y}, n = 3;
-    const void *data[6] = {d->x, d->weight, d->y};
+    int64_t ids[5] = {X, WEIGHT, Y}, n = 3;
+    const void *data[5] = {d->x, d->weight, d->y};
     if (p->bias) ids[n] = BIAS, data[n++] = d->bias;
-    if (p->channel) ids[n] = CHANNEL, data[n++] = d->channel;
     if (p->residual) ids[n] = RESIDUAL, data[n++] = d->residual;
     maker m = {c, plan, TT_OK, err};
     cudnnBackendDescriptor_t pack = make(&m, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);

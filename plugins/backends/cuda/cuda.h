@@ -129,16 +129,15 @@ void cuda_products_close(cuda *c);
 /* ---- convolutions ---- */
 
 /* What a plan is made for; the key of the cache, compared byte by byte: zero-initialise. NHWC, symmetric
- * pads. Added in this order: bias [out], channel [batch, out], residual [batch, out_height, out_width, out].
- */
+ * pads, all addresses multiples of 16. Added in this order: residual [batch, out_height, out_width, out],
+ * bias [out]. */
 typedef struct cuda_conv_problem {
     int64_t batch, in, in_height, in_width, out, out_height, out_width, kernel_height, kernel_width, stride_y,
         stride_x, pad_y, pad_x;
-    int32_t type, alignment; /* bytes that all addresses are multiples of, 16 at most */
-    int32_t bias, channel, residual, unused;
+    int32_t type, bias, residual, unused;
 } cuda_conv_problem;
 typedef struct cuda_conv_data {
-    const void *x, *weight, *bias, *channel, *residual;
+    const void *x, *weight, *bias, *residual;
     void *y;
 } cuda_conv_data;
 /* *plan NULL: no engine takes the problem. Plans stay the cache's. */

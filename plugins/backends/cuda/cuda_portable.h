@@ -90,6 +90,14 @@ __device__ __forceinline__ float fast_exp2(float x)
     return y;
 }
 
+/* 1/x to 1 ulp, results below 2^-126 flushed */
+__device__ __forceinline__ float fast_reciprocal(float x)
+{
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 template <typename V> __device__ __forceinline__ V warp_xor(V x, int mask)
 {
     return __shfl_xor_sync(0xffffffffu, x, mask);

@@ -1,6 +1,6 @@
 /* Operations whose results are one element's or one row's: casts, activations, sums, GEGLU, and copies that
  * only move data. Limited by memory: 16 bytes a thread and access where sizes and addresses allow. */
-#include "cuda_portable.h"
+#include "activation.cuh"
 
 /* ---- elements ---- */
 
@@ -31,19 +31,15 @@ int cuda_cast(cuda_stream stream, tt_type from, const void *x, tt_type to, void 
     });
 }
 
-__device__ __forceinline__ float gelu(float x)
-{
-    return 0.5f * x * erfcf(x * -0.70710678f); /* no cancellation below 0 */
-}
-__device__ __forceinline__ float activate(tt_activation act, float x)
+template <typename T> __device__ __forceinline__ float activate(tt_activation act, float x)
 {
     switch (act) {
     case TT_ACT_SILU:
-        return x / (1 + expf(-x));
+        return silu<T>(x);
     case TT_ACT_GELU:
-        return gelu(x);
+        return gelu<T>(x);
     case TT_ACT_QUICK_GELU:
-        return x / (1 + expf(-1.702f * x));
+        return quick_gelu<T>(x);
     default:
         return x;
     }
@@ -57,7 +53,7 @@ __device__ void activate_at(int64_t i, tt_activation act, const T *x, const T *r
     if (residual) load_f32<W>(r, residual + i * W);
 #pragma unroll
     for (int j = 0; j < W; j++) {
-        v[j] = activate(act, v[j]);
+        v[j] = activate<T>(act, v[j]);
         if (residual) v[j] += r[j];
     }
     store_f32<W>(y + i * W, v);
@@ -123,9 +119,9 @@ __global__ void __launch_bounds__(256)
     add_channels_kernel(I n, I per_item, I width, const T *x, const T *channel, const T *residual, T *y)
 {
     for (I i = (I)thread_of_grid(); i < n; i += (I)threads_of_grid()) {
-        float v[W], add[W];
+        float v[W] = {}, add[W];
         int64_t at = (int64_t)i * W;
-        load_f32<W>(v, x + at);
+        if (x) load_f32<W>(v, x + at);
         if (channel) {
             load_f32<W>(add, channel + (int64_t)(i / per_item * width + i % width) * W);
 #pragma unroll
@@ -169,7 +165,7 @@ __global__ void __launch_bounds__(256) geglu_kernel(I n, I width, const T *x, T 
         load_f32<W>(g, at + (int64_t)width * W);
 #pragma unroll
         for (int j = 0; j < W; j++)
-            a[j] *= gelu(g[j]);
+            a[j] *= gelu<T>(g[j]);
         store_f32<W>(y + (int64_t)i * W, a);
     }
 }

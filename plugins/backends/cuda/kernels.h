@@ -20,7 +20,7 @@ int cuda_cast(cuda_stream stream, tt_type from, const void *x, tt_type to, void 
 /* y = act(x) + residual (NULL: none); y may be x or residual */
 int cuda_activate(cuda_stream stream, tt_type type, tt_activation act, int64_t n, const void *x,
                   const void *residual, void *y);
-/* y[b][p][c] = x[b][p][c] + channel[b][c] (NULL: none) + residual (NULL: none); y may be x */
+/* y[b][p][c] = x[b][p][c] (NULL: zeros) + channel[b][c] (NULL: none) + residual (NULL: none); y may be x */
 int cuda_add_channels(cuda_stream stream, tt_type type, int64_t batch, int64_t pixels, int64_t channels,
                       const void *x, const void *channel, const void *residual, void *y);
 int cuda_scale(cuda_stream stream, tt_type type, int64_t n, float factor, float offset, const void *x,

@@ -1,6 +1,6 @@
 /* GroupNorm, LayerNorm and softmax: statistics in f64 or two passes over registers, so that small variances
  * beside large means hold. */
-#include "cuda_portable.h"
+#include "activation.cuh"
 
 /* ---- group norm: partial sums of runs of pixels, their sum, the result ---- */
 
@@ -22,7 +22,8 @@ struct norm_scale {
 
 /* Blocks share the channels; a group that lies in two of them has two partial sums. Group g's in block x is
  * the one numbered g + x. */
-enum { COLUMNS = 64 }; /* of a block, at most */
+enum { COLUMNS = 64 };         /* of a block, at most */
+enum { ENOUGH_BLOCKS = 2048 }; /* several waves on the largest devices */
 static int64_t sums_of(int64_t groups, int64_t blocks)
 {
     return groups + blocks - 1;
@@ -120,10 +121,25 @@ __global__ void __launch_bounds__(32) group_kernel(int runs, int sums, int size,
     }
 }
 
-/* The shape of moments_kernel. */
+/* 16 bytes at a time; W 1, or p at a multiple of 16 */
+template <int W> __device__ __forceinline__ void load_parameters(float (&x)[W], const float *p)
+{
+    constexpr int STEP = W < 4 ? W : 4;
+#pragma unroll
+    for (int i = 0; i < W; i += STEP) {
+        float part[STEP];
+        load_f32<STEP>(part, p + i);
+#pragma unroll
+        for (int j = 0; j < STEP; j++)
+            x[i + j] = part[j];
+    }
+}
+
+/* The shape of moments_kernel, but for the runs: what a thread loads first pays the better the more pixels it
+ * has. */
 template <int W, typename T>
 __global__ void __launch_bounds__(256)
-    group_norm_kernel(int pixels, int channels, int size, int columns, int rows, bool silu, const T *x,
+    group_norm_kernel(int pixels, int channels, int size, int columns, int rows, bool with_silu, const T *x,
                       const norm_scale *scales, const float *gamma, const float *beta, T *y)
 {
     int column = (int)threadIdx.x % columns, row = (int)threadIdx.x / columns;
@@ -132,12 +148,13 @@ __global__ void __launch_bounds__(256)
     int end = (int)((int64_t)pixels * (blockIdx.y + 1) / gridDim.y);
     if (row >= rows || channel >= channels) return;
     float mean[W], factor[W], offset[W], v[W];
+    load_parameters<W>(factor, gamma + channel);
+    load_parameters<W>(offset, beta + channel);
 #pragma unroll
     for (int j = 0; j < W; j++) {
         norm_scale s = scales[(int64_t)blockIdx.z * (channels / size) + (channel + j) / size];
         mean[j] = s.mean;
-        factor[j] = s.factor * gamma[channel + j];
-        offset[j] = beta[channel + j];
+        factor[j] *= s.factor;
     }
     for (int p = first + row; p < end; p += rows) {
         int64_t at = ((int64_t)blockIdx.z * pixels + p) * channels + channel;
@@ -145,7 +162,7 @@ __global__ void __launch_bounds__(256)
 #pragma unroll
         for (int j = 0; j < W; j++) {
             v[j] = fmaf(v[j] - mean[j], factor[j], offset[j]);
-            if (silu) v[j] = v[j] / (1 + expf(-v[j]));
+            if (with_silu) v[j] = silu<T>(v[j]);
         }
         store_f32<W>(y + at, v);
     }
@@ -167,7 +184,9 @@ int cuda_group_norm(cuda_stream stream, tt_type type, int64_t batch, int64_t pix
             int all = n / w, blocks = (all + COLUMNS - 1) / COLUMNS, columns = (all + blocks - 1) / blocks,
                 rows = 256 / columns, sums = (int)sums_of(groups, blocks);
             norm_scale *scales = (norm_scale *)(part + batch * runs * sums);
-            dim3 grid((unsigned)blocks, (unsigned)runs, (unsigned)batch);
+            dim3 grid((unsigned)blocks, (unsigned)runs, (unsigned)batch), fewer = grid;
+            int64_t enough = ENOUGH_BLOCKS / (batch * blocks) + 1;
+            if (enough < runs) fewer.y = (unsigned)enough;
             size_t shared = (size_t)(rows * columns * w) * sizeof(moments);
             int e = launch(moments_of, grid, 256, shared, stream, (int)pixels, n, size, columns, rows, sums,
                            (const T *)x, part);
@@ -175,12 +194,12 @@ int cuda_group_norm(cuda_stream stream, tt_type type, int64_t batch, int64_t pix
                 e = launch(group_kernel, dim3((unsigned)groups, (unsigned)batch), 32, 0, stream, (int)runs,
                            sums, size, columns * w, (double)pixels * size, eps, part, scales);
             if (!e)
-                e = launch(norm_of, grid, 256, 0, stream, (int)pixels, n, size, columns, rows, silu,
+                e = launch(norm_of, fewer, 256, 0, stream, (int)pixels, n, size, columns, rows, silu,
                            (const T *)x, scales, gamma, beta, (T *)y);
             return e;
         };
         constexpr int W = wide<T>;
-        if (channels % W == 0 && aligned16(x) && aligned16(y))
+        if (channels % W == 0 && aligned16(x) && aligned16(y) && aligned16(gamma) && aligned16(beta))
             return run(moments_kernel<W, T>, group_norm_kernel<W, T>, W);
         return run(moments_kernel<1, T>, group_norm_kernel<1, T>, 1);
     });

@@ -1,9 +1,10 @@
 /* Matrix products by cuBLASLt. It thinks in columns: our row-major y [rows, out] is its column-major [out,
  * rows], so that y = x·Wᵀ is D = op(A)·B with A = W as [in, out], transposed, and B = x as [in, rows].
  *
- * An algorithm is chosen once for each shape, by the library's heuristics. Those that cut sums into parts
- * that meet in memory (split-K) are excluded: every sum has one order. GELU does not ride in the epilogue:
- * the library's is the approximation by tanh. */
+ * An algorithm is chosen once for each shape, by the library's heuristics. Sums may be cut into parts
+ * (split-K: else a product of few rows leaves most of the device idle) where these stay in f32 and a step of
+ * their own adds them: every sum has one order and one rounding. GELU does not ride in the epilogue: the
+ * library's is the approximation by tanh. */
 #include "cuda.h"
 
 #include "base/mem.h"
@@ -22,6 +23,7 @@ struct cuda_product_plan {
     cublasLtMatmulDesc_t product;
     cublasLtMatrixLayout_t a, b, d;
     cublasLtMatmulAlgo_t algorithm;
+    bool found; /* an algorithm */
     cuda_product_plan *next;
 };
 
@@ -70,7 +72,7 @@ static tt_status describe_preference(cuda *c, cublasLtMatmulPreference_t wish, c
                                      tt_error *err)
 {
     size_t workspace = CUDA_WORKSPACE;
-    uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE, alignment = (uint32_t)k->alignment;
+    uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, alignment = (uint32_t)k->alignment;
     const cublasLtMatmulPreferenceAttributes_t aligned[] = {
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
@@ -85,40 +87,52 @@ static tt_status describe_preference(cuda *c, cublasLtMatmulPreference_t wish, c
     return status;
 }
 
-static tt_status is_whole(cuda *c, const cublasLtMatmulAlgo_t *algorithm, bool *whole, tt_error *err)
+/* Are sums whole, or their parts added as the preference wants? */
+static tt_status is_exact(cuda *c, const cublasLtMatmulAlgo_t *algorithm, bool *exact, tt_error *err)
 {
     int32_t parts = 1;
+    uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_NONE;
     size_t written;
     tt_status status = BLAS_TRY(c, err, cublasLtMatmulAlgoConfigGetAttribute, algorithm,
                                 CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts, &written);
-    *whole = parts == 0 || parts == 1;
+    if (!status)
+        status = BLAS_TRY(c, err, cublasLtMatmulAlgoConfigGetAttribute, algorithm,
+                          CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &scheme, sizeof scheme, &written);
+    *exact = parts == 0 || parts == 1 || scheme == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     return status;
 }
 
+/* plan->found says whether there is an algorithm. */
 static tt_status choose(cuda *c, cuda_product_plan *plan, cublasLtMatmulPreference_t wish, tt_error *err)
 {
     enum { MOST = 16 };
     cublasLtMatmulHeuristicResult_t found[MOST];
     int n = 0;
-    const product_key *k = &plan->key;
-    tt_status status = describe_preference(c, wish, k, err);
-    if (!status)
-        status = BLAS_TRY(c, err, cublasLtMatmulAlgoGetHeuristic, c->blas, plan->product, plan->a, plan->b,
-                          plan->d, plan->d, wish, MOST, found, &n);
-    for (int i = 0; i < n && !status; i++) {
-        bool whole = false;
+    tt_status status = describe_preference(c, wish, &plan->key, err);
+    if (status) return status;
+    int code = (int)cuda_call.cublasLtMatmulAlgoGetHeuristic(c->blas, plan->product, plan->a, plan->b,
+                                                             plan->d, plan->d, wish, MOST, found, &n);
+    if (code == CUBLAS_STATUS_NOT_SUPPORTED) return TT_OK;
+    status = cuda_check(c, CUDA_CUBLASLT, "cublasLtMatmulAlgoGetHeuristic", code, err);
+    for (int i = 0; i < n && !status && !plan->found; i++) {
+        bool exact = false;
         if (found[i].state || found[i].workspaceSize > CUDA_WORKSPACE) continue;
-        status = is_whole(c, &found[i].algo, &whole, err);
-        if (status || !whole) continue;
+        status = is_exact(c, &found[i].algo, &exact, err);
+        if (status || !exact) continue;
         plan->algorithm = found[i].algo;
-        return TT_OK;
+        plan->found = true;
     }
-    return status ? status
-                  : tt_fail(err, TT_ERR_UNSUPPORTED,
-                            "backend cuda: cuBLASLt has no algorithm for a product of [%lld, %lld] and "
-                            "[%lld, %lld] in %s: use another type or batch",
-                            (long long)k->rows, (long long)k->in, (long long)k->out, (long long)k->in,
-                            tt_type_name((tt_type)k->type));
+    return status;
+}
+
+static tt_status none_for(const product_key *k, tt_error *err)
+{
+    return tt_fail(
+        err, TT_ERR_UNSUPPORTED,
+        "backend cuda: cuBLASLt has no algorithm for a product of [%lld, %lld] and [%lld, %lld] in %s: "
+        "use another type or batch",
+        (long long)k->rows, (long long)k->in, (long long)k->out, (long long)k->in,
+        tt_type_name((tt_type)k->type));
 }
 
 static tt_status set_bias(cuda *c, cuda_product_plan *plan, const void *bias, tt_error *err)
@@ -167,6 +181,16 @@ static tt_status plan_get(cuda *c, const product_key *key, const void *bias, cud
     return TT_OK;
 }
 
+static tt_status run(cuda *c, cuda_product_plan *plan, const cuda_product *p, tt_error *err)
+{
+    const float one = 1, beta = p->residual ? 1 : 0;
+    tt_status status = set_bias(c, plan, p->bias, err);
+    if (status) return status;
+    return BLAS_TRY(c, err, cublasLtMatmul, c->blas, plan->product, &one, p->weight, plan->a, p->x, plan->b,
+                    &beta, p->residual ? p->residual : p->y, plan->d, p->y, plan->d, &plan->algorithm,
+                    c->workspace, CUDA_WORKSPACE, c->stream);
+}
+
 tt_status cuda_multiply(cuda *c, const cuda_product *p, tt_error *err)
 {
     const void *const addresses[] = {p->x, p->weight, p->bias, p->residual, p->y};
@@ -177,12 +201,17 @@ tt_status cuda_multiply(cuda *c, const cuda_product *p, tt_error *err)
     key.residual = p->residual != NULL;
     cuda_product_plan *plan;
     tt_status status = plan_get(c, &key, p->bias, &plan, err);
-    if (!status) status = set_bias(c, plan, p->bias, err);
     if (status) return status;
-    const float one = 1, beta = p->residual ? 1 : 0;
-    return BLAS_TRY(c, err, cublasLtMatmul, c->blas, plan->product, &one, p->weight, plan->a, p->x, plan->b,
-                    &beta, p->residual ? p->residual : p->y, plan->d, p->y, plan->d, &plan->algorithm,
-                    c->workspace, CUDA_WORKSPACE, c->stream);
+    if (plan->found) return run(c, plan, p, err);
+    if (!p->bias) return none_for(&key, err);
+    /* No epilogue for such sizes or addresses: the product is added to the bias (with a residual: to their
+     * sum). */
+    cuda_product plain = *p;
+    plain.bias = NULL;
+    plain.residual = p->y;
+    status = KERNEL_TRY(c, err, cuda_add_channels, c->stream, p->type, 1, p->rows, p->out, p->residual,
+                        p->bias, NULL, p->y);
+    return status ? status : cuda_multiply(c, &plain, err);
 }
 
 void cuda_products_close(cuda *c)

@@ -104,6 +104,10 @@ inline float fast_exp2(float x)
 {
     return exp2f(x);
 }
+inline float fast_reciprocal(float x)
+{
+    return 1 / x;
+}
 
 template <typename V> struct emulated_shuffle {
     V in, out;

@@ -29,7 +29,7 @@ typedef struct preference {
 typedef struct algorithm {
     int64_t m, n, k;
     int32_t type, parts;
-    uint32_t alignment[4];
+    uint32_t scheme, alignment[4];
     uint64_t workspace;
 } algorithm;
 _Static_assert(sizeof(algorithm) <= sizeof(cublasLtMatmulAlgo_t), "an algorithm fits");
@@ -185,8 +185,16 @@ static bool is_sound(const product *p, const layout *a, const layout *b, const l
            (p->epilogue == CUBLASLT_EPILOGUE_DEFAULT || p->epilogue == CUBLASLT_EPILOGUE_BIAS);
 }
 
-/* What must be passed over comes first: a result that is none, more workspace than there is, and sums in
- * parts where these are asked for; then the one that computes. */
+/* A bias of 16-bit elements is not added in the epilogue where rows of the result are not made of 16 bytes.
+ */
+static bool has_epilogue(const product *p, const layout *d)
+{
+    return p->epilogue != CUBLASLT_EPILOGUE_BIAS || d->type == CUDA_R_32F || d->rows % 8 == 0;
+}
+
+/* What must be passed over comes first: a result that is none, more workspace than there is, sums in parts
+ * that are rounded or meet in the result, also where these are not asked for; then the one that computes: in
+ * parts that are added in f32 where there are few rows and these are asked for. */
 cublasStatus_t fake_cublasLtMatmulAlgoGetHeuristic(
     cublasLtHandle_t h, cublasLtMatmulDesc_t product_desc, cublasLtMatrixLayout_t a_desc,
     cublasLtMatrixLayout_t b_desc, cublasLtMatrixLayout_t c_desc, cublasLtMatrixLayout_t d_desc,
@@ -197,22 +205,24 @@ cublasStatus_t fake_cublasLtMatmulAlgoGetHeuristic(
     const layout *a = (layout *)a_desc, *d = (layout *)d_desc;
     const preference *p = (preference *)wish;
     *n = 0;
-    if (most < 4 || !is_sound((product *)product_desc, a, (layout *)b_desc, (layout *)c_desc, d))
+    if (most < 5 || !is_sound((product *)product_desc, a, (layout *)b_desc, (layout *)c_desc, d) ||
+        !has_epilogue((product *)product_desc, d))
         return CUBLAS_STATUS_NOT_SUPPORTED;
     algorithm right = {.m = d->rows, .n = d->columns, .k = a->rows, .type = (int32_t)a->type, .parts = 1};
+    if (d->columns < 16 && (p->schemes & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE))
+        right.parts = 4, right.scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     memcpy(right.alignment, p->alignment, sizeof right.alignment);
     right.workspace = p->workspace < 4096 ? p->workspace : 4096;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         algorithm one = right;
-        if (i == 2) one.parts = 3;
-        if (i == 2 && p->schemes == CUBLASLT_REDUCTION_SCHEME_NONE)
-            one.parts = 2; /* a bug of the library's */
+        if (i == 2) one.parts = 3, one.scheme = CUBLASLT_REDUCTION_SCHEME_INPLACE;
+        if (i == 3) one.parts = 2, one.scheme = CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
         memset(&found[i], 0, sizeof found[i]);
         memcpy(&found[i].algo, &one, sizeof one);
         found[i].state = i == 0 ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
         found[i].workspaceSize = i == 1 ? p->workspace + 1 : one.workspace;
     }
-    *n = 4;
+    *n = 5;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -223,9 +233,13 @@ cublasStatus_t fake_cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlg
     ENTER(cublasLtMatmulAlgoConfigGetAttribute);
     algorithm one;
     memcpy(&one, chosen, sizeof one);
-    if (name != CUBLASLT_ALGO_CONFIG_SPLITK_NUM || bytes != sizeof one.parts)
+    if (bytes != sizeof one.parts) return CUBLAS_STATUS_INVALID_VALUE;
+    if (name == CUBLASLT_ALGO_CONFIG_SPLITK_NUM)
+        memcpy(value, &one.parts, bytes);
+    else if (name == CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME)
+        memcpy(value, &one.scheme, bytes);
+    else
         return CUBLAS_STATUS_INVALID_VALUE;
-    memcpy(value, &one.parts, bytes);
     *written = bytes;
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -319,7 +333,8 @@ cublasStatus_t fake_cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t prod
     m.type = m.a.type == CUDA_R_32F ? TT_F32 : m.a.type == CUDA_R_16BF ? TT_BF16 : TT_F16;
     if (p->epilogue == CUBLASLT_EPILOGUE_BIAS) m.bias = p->bias;
     size_t size = tt_type_size(m.type);
-    if ((void *)h != (void *)&handle || !is_sound(p, &m.a, &m.b, &m.c, &m.d) || one.parts != 1 ||
+    if ((void *)h != (void *)&handle || !is_sound(p, &m.a, &m.b, &m.c, &m.d) ||
+        (one.parts != 1 && one.scheme != CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) || !has_epilogue(p, &m.d) ||
         one.m != m.d.rows || one.n != m.d.columns || one.k != m.a.rows || one.type != (int32_t)m.a.type)
         return CUBLAS_STATUS_NOT_SUPPORTED;
     bool there =

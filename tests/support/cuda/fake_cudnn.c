@@ -1,5 +1,6 @@
 /* cuDNN's graph interface for convolutions with additions: descriptors by the documentation's tables, engines
- * with traps among them, and plain loops. */
+ * with traps among them, and plain loops. What engines take is what cuDNN 9.19 answers for sm_90 (asked
+ * without a device, through CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR). */
 #include "fake_parts.h"
 
 #include <math.h>
@@ -262,6 +263,21 @@ static bool is_sound_addition(const descriptor *d)
     return sound;
 }
 
+/* Ready-made kernels add at most a residual of the output's shape and then a bias for each channel, in this
+ * order.
+ */
+static bool is_ready_made(const descriptor *g)
+{
+    const attribute *ops = &g->attributes[G_OPERATIONS];
+    if (ops->n == 1) return true;
+    const descriptor *last = ops->value.part[ops->n - 1];
+    const int64_t *bias = INTEGERS(PART(last, A_B), T_DIMS);
+    if (ops->n > 3 || bias[0] != 1 || bias[2] != 1 || bias[3] != 1) return false;
+    const descriptor *first = ops->value.part[1];
+    return ops->n == 2 || memcmp(INTEGERS(PART(first, A_B), T_DIMS), INTEGERS(PART(first, A_Y), T_DIMS),
+                                 4 * sizeof(int64_t)) == 0;
+}
+
 /* a convolution, then additions in a chain, virtual between them and rounded at its end */
 static bool is_sound_graph(const descriptor *g)
 {
@@ -280,74 +296,76 @@ typedef struct engine {
     cudnnBackendNumericalNote_t notes[2];
     int n_notes;
     cudnnBackendHeurMode_t mode; /* who proposes it */
-    bool sums, f32;              /* takes graphs with additions; f32 */
+    bool generated;              /* its kernels are, as it runs: takes any graph */
+    bool sums;                   /* takes graphs with additions */
     cudnnStatus_t made;          /* what making a plan gives */
     int64_t work;
     bool wrong; /* nobody may take it: gives NaNs */
 } engine;
 
 static const engine engines[] = {
-    {{CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC},
-     2,
-     CUDNN_HEUR_MODE_A,
-     true,
-     true,
-     CUDNN_STATUS_SUCCESS,
-     0,
-     true},
-    {{CUDNN_NUMERICAL_NOTE_WINOGRAD}, 1, CUDNN_HEUR_MODE_A, true, true, CUDNN_STATUS_SUCCESS, 0, true},
-    {{CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS},
-     1,
-     CUDNN_HEUR_MODE_A,
-     true,
-     true,
-     CUDNN_STATUS_SUCCESS,
-     0,
-     true},
-    {{CUDNN_NUMERICAL_NOTE_TENSOR_CORE},
-     1,
-     CUDNN_HEUR_MODE_A,
-     true,
-     true,
-     CUDNN_STATUS_SUCCESS,
-     (int64_t)1 << 40,
-     true},
-    {{CUDNN_NUMERICAL_NOTE_TENSOR_CORE},
-     1,
-     CUDNN_HEUR_MODE_A,
-     true,
-     true,
-     CUDNN_STATUS_NOT_SUPPORTED_RUNTIME_PREREQUISITE_MISSING,
-     0,
-     true},
-    {{CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP},
-     2,
-     CUDNN_HEUR_MODE_A,
-     true,
-     true,
-     CUDNN_STATUS_SUCCESS,
-     WORK,
-     false},
-    {{CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP},
-     1,
-     CUDNN_HEUR_MODE_FALLBACK,
-     false,
-     true,
-     CUDNN_STATUS_SUCCESS,
-     0,
-     false},
+    {.notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE},
+     .n_notes = 1,
+     .mode = CUDNN_HEUR_MODE_A,
+     .generated = true,
+     .sums = true,
+     .wrong = true},
+    {.notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC},
+     .n_notes = 2,
+     .mode = CUDNN_HEUR_MODE_A,
+     .sums = true,
+     .wrong = true},
+    {.notes = {CUDNN_NUMERICAL_NOTE_WINOGRAD},
+     .n_notes = 1,
+     .mode = CUDNN_HEUR_MODE_A,
+     .sums = true,
+     .wrong = true},
+    {.notes = {CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS},
+     .n_notes = 1,
+     .mode = CUDNN_HEUR_MODE_A,
+     .sums = true,
+     .wrong = true},
+    {.notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE},
+     .n_notes = 1,
+     .mode = CUDNN_HEUR_MODE_A,
+     .sums = true,
+     .work = (int64_t)1 << 40,
+     .wrong = true},
+    {.notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE},
+     .n_notes = 1,
+     .mode = CUDNN_HEUR_MODE_A,
+     .sums = true,
+     .made = CUDNN_STATUS_NOT_SUPPORTED_RUNTIME_PREREQUISITE_MISSING,
+     .wrong = true},
+    {.notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP},
+     .n_notes = 2,
+     .mode = CUDNN_HEUR_MODE_A,
+     .sums = true,
+     .work = WORK},
+    {.mode = CUDNN_HEUR_MODE_A, .sums = true, .work = WORK},
+    {.notes = {CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP}, .n_notes = 1, .mode = CUDNN_HEUR_MODE_FALLBACK},
 };
 enum { ENGINES = sizeof engines / sizeof *engines };
 
-/* none takes 16-bit pixels of an odd size */
+static bool is_tensor_core(const engine *e)
+{
+    return e->n_notes && e->notes[0] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+}
+
+/* None takes 16-bit pixels of an odd size, and only the fallback those of two odd halves. Without tensor
+ * cores there is f32 alone, and in a large batch nothing but the fallback. */
 static bool proposes(const descriptor *heuristics, int i)
 {
     const engine *e = &engines[i];
     const attribute *operations = &graph_of(heuristics)->attributes[G_OPERATIONS];
     const descriptor *x = PART(operations->value.part[0], F_X);
-    bool sums = operations->n > 1;
-    if (x->attributes[T_TYPE].value.code != CUDNN_DATA_FLOAT && INTEGERS(x, T_DIMS)[1] % 2) return false;
-    return e->mode == (cudnnBackendHeurMode_t)heuristics->attributes[H_MODE].value.code && (e->sums || !sums);
+    const int64_t *dims = INTEGERS(x, T_DIMS);
+    bool f32 = x->attributes[T_TYPE].value.code == CUDNN_DATA_FLOAT, proposed = e->mode == CUDNN_HEUR_MODE_A;
+    if (e->mode != (cudnnBackendHeurMode_t)heuristics->attributes[H_MODE].value.code) return false;
+    if (e->generated) return true;
+    if (!is_ready_made(graph_of(heuristics)) || (!e->sums && operations->n > 1)) return false;
+    if (proposed && !e->wrong && !is_tensor_core(e)) return f32 && dims[0] < 4;
+    return f32 || dims[1] % (proposed ? 4 : 2) == 0;
 }
 
 cudnnStatus_t fake_cudnnBackendFinalize(cudnnBackendDescriptor_t self)
@@ -429,8 +447,14 @@ cudnnStatus_t fake_cudnnBackendGetAttribute(cudnnBackendDescriptor_t self, cudnn
         *n = 1;
     } else if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE && type == CUDNN_TYPE_NUMERICAL_NOTE &&
                d->type == ENGINE) {
-        *n = e->n_notes < most ? e->n_notes : most;
-        memcpy(values, e->notes, (size_t)*n * sizeof *e->notes);
+        *n = e->n_notes; /* also where there is room for fewer */
+        memcpy(values, e->notes, (size_t)(*n < most ? *n : most) * sizeof *e->notes);
+    } else if (name == CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE && type == CUDNN_TYPE_BEHAVIOR_NOTE &&
+               d->type == ENGINE) {
+        const cudnnBackendBehaviorNote_t notes[2] = {CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION,
+                                                     CUDNN_BEHAVIOR_NOTE_SUPPORTS_CUDA_GRAPH_NATIVE_API};
+        *n = e->generated ? 2 : 0;
+        memcpy(values, notes, (size_t)(*n < most ? *n : most) * sizeof *notes);
     } else if (name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE && type == CUDNN_TYPE_INT64 &&
                d->type == PLAN) {
         *n = 1;
@@ -468,7 +492,8 @@ static cudnnStatus_t bind(const descriptor *pack, const descriptor *t, operand *
         if (ids->value.integer[i] != INTEGERS(t, T_ID)[0]) continue;
         const void *data = pack->attributes[V_DATA].value.address[i];
         int64_t count = o->dims[0] * o->dims[1] * o->dims[2] * o->dims[3];
-        if ((uintptr_t)data % (uintptr_t)INTEGERS(t, T_ALIGNMENT)[0])
+        /* engines copy 16 bytes at a time, also where less was said */
+        if ((uintptr_t)data % (uintptr_t)INTEGERS(t, T_ALIGNMENT)[0] || (uintptr_t)data % 16)
             return CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER;
         if (!fake_is_device(data, (size_t)count * tt_type_size(o->type))) return CUDNN_STATUS_BAD_PARAM;
         o->data = (void *)(uintptr_t)data;
@@ -561,7 +586,7 @@ cudnnStatus_t fake_cudnnBackendExecute(cudnnHandle_t h, cudnnBackendDescriptor_t
     for (int i = 0; i < c.n_added && !status; i++)
         status = bind(v, PART(ops->value.part[i + 1], A_B), &c.added[i]);
     if (status) return status;
-    c.tf32 = c.x.type == TT_F32 && e->notes[0] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+    c.tf32 = c.x.type == TT_F32 && is_tensor_core(e);
     convolution *kept = fake_new(sizeof *kept);
     *kept = c;
     return fake_submit(handle.stream, convolve, fake_free, kept) ? CUDNN_STATUS_EXECUTION_FAILED
