@@ -91,7 +91,7 @@ static void close_cuda(void *self)
     if (c->blas) cuda_call.cublasLtDestroy(c->blas);
     cuda_staging_close(c);
     cuda_scratch_close(c);
-    if (c->workspace) cuda_call.cudaFree(c->workspace);
+    cuda_free(c, c->workspace);
     if (c->stream) cuda_call.cudaStreamDestroy(c->stream);
     cuda_call.cudaGetLastError();
     tt_free(c);
@@ -182,7 +182,11 @@ static void *alloc(void *self, size_t bytes)
     void *p = NULL;
     cuda *c = self;
     if (c->recording || cuda_enter(c, NULL)) return NULL;
-    return CUDA_TRY(c, NULL, cudaMalloc, &p, bytes) ? NULL : p;
+    tt_status status = CUDA_TRY(c, NULL, cudaMalloc, &p, bytes);
+    /* scratch comes back when it is needed */
+    if (status == TT_ERR_MEMORY && cuda_scratch_trim(c, true))
+        status = CUDA_TRY(c, NULL, cudaMalloc, &p, bytes);
+    return status ? NULL : p;
 }
 
 static void free_memory(void *self, void *p)
@@ -190,7 +194,7 @@ static void free_memory(void *self, void *p)
     /* also on a lost device: it says so and does nothing */
     cuda *c = self;
     cuda_call.cudaSetDevice(c->index);
-    (void)CUDA_TRY(c, NULL, cudaFree, p);
+    cuda_free(c, p);
 }
 
 static tt_status enter_idle(cuda *c, const char *what, tt_error *err)
@@ -267,7 +271,7 @@ static void unpack(void *self, tt_packed *packed)
 {
     cuda *c = self;
     cuda_call.cudaSetDevice(c->index);
-    cuda_unpack(packed);
+    cuda_unpack(c, packed);
 }
 
 static tt_status run(void *self, const tt_op *op, tt_error *err)

@@ -24,18 +24,18 @@ typedef struct cuda_staging {
     int next;
 } cuda_staging;
 
-/* One scratch block, replaced by a larger one when needed. Recordings hold the address of the block of their
- * time, so that replaced ones are kept while there are recordings. */
+/* One scratch block, replaced by a larger one when needed. Recordings hold the block of their time, which is
+ * kept for them. */
 typedef struct cuda_block {
     void *data;
     size_t bytes;
+    int holders; /* recordings */
     struct cuda_block *older;
 } cuda_block;
 
 typedef struct cuda {
     int index, processors;
-    bool tf32, recording;
-    int recordings; /* that are not freed yet */
+    bool tf32, recording, scratch_noted; /* an operation that is being recorded uses scratch */
     cudaStream_t stream;
     cublasLtHandle_t blas;
     cudnnHandle_t dnn;
@@ -77,9 +77,13 @@ tt_status cuda_misfit(const tt_op *op, tt_error *err);
 
 /* ---- memory ---- */
 
-/* Device memory until the next call, undefined contents. */
+/* Frees device memory that queued work may still use; NULL is fine. */
+void cuda_free(cuda *c, void *p);
+
+/* Device memory until the next call, undefined contents. While recording it does not grow. */
 tt_status cuda_scratch(cuda *c, size_t bytes, void **data, tt_error *err);
-void cuda_scratch_trim(cuda *c); /* frees replaced blocks, where no recording may hold them */
+/* Frees what no recording holds, the latest block too where `all`; true: something was freed. */
+bool cuda_scratch_trim(cuda *c, bool all);
 void cuda_scratch_close(cuda *c);
 
 tt_status cuda_staging_open(cuda *c, tt_error *err);
@@ -95,7 +99,7 @@ tt_status cuda_download(cuda *c, void *host, const void *device, size_t bytes, t
 
 tt_status cuda_pack(cuda *c, const tt_op *like, const tt_weights *w, tt_type type, tt_packed **packed,
                     tt_error *err);
-void cuda_unpack(tt_packed *p);
+void cuda_unpack(cuda *c, tt_packed *p);
 
 /* ---- operations ---- */
 
@@ -139,6 +143,8 @@ void cuda_convs_close(cuda *c);
 
 /* ---- recordings: see backend.h ---- */
 
+/* TT_OK, or an error: what is recorded must have run before, so that all it needs is there. */
+tt_status cuda_may_prepare(const cuda *c, const char *what, tt_error *err);
 tt_status cuda_record_begin(void *self, tt_error *err);
 tt_status cuda_record_end(void *self, void **recording, tt_error *err);
 tt_status cuda_replay(void *self, void *recording, tt_error *err);

@@ -72,17 +72,17 @@ tt_status cuda_pack(cuda *c, const tt_op *like, const tt_weights *w, tt_type typ
         status = send(c, &bias, &p->bias, err);
     }
     if (status) {
-        cuda_unpack(p);
+        cuda_unpack(c, p);
         return tt_fail_in(err, "%s: weights", tt_op_name(like->code));
     }
     *packed = p;
     return TT_OK;
 }
 
-void cuda_unpack(tt_packed *p)
+void cuda_unpack(cuda *c, tt_packed *p)
 {
     if (!p) return;
-    if (p->weight) cuda_call.cudaFree(p->weight);
-    if (p->bias) cuda_call.cudaFree(p->bias);
+    cuda_free(c, p->weight);
+    cuda_free(c, p->bias);
     tt_free(p);
 }

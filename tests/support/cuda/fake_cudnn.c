@@ -355,6 +355,8 @@ cudnnStatus_t fake_cudnnBackendFinalize(cudnnBackendDescriptor_t self)
     ENTER(cudnnBackendFinalize);
     descriptor *d = self;
     if (d->finished) return CUDNN_STATUS_BAD_PARAM;
+    if ((d->type == HEURISTICS || d->type == PLAN) && fake_capture_refuses())
+        return CUDNN_STATUS_INTERNAL_ERROR; /* may compile and load */
     for (size_t i = 0; i < N_RULES; i++)
         if (rules[i].of == d->type && rules[i].n >= 0 && !d->attributes[rules[i].slot].n)
             return CUDNN_STATUS_BAD_PARAM;
@@ -563,9 +565,12 @@ cudnnStatus_t fake_cudnnBackendExecute(cudnnHandle_t h, cudnnBackendDescriptor_t
     for (int i = 0; i < c.n_added && !status; i++)
         status = bind(v, PART(ops->value.part[i + 1], A_B), &c.added[i]);
     if (status) return status;
+    cudaStream_t stream = ((context *)h)->stream;
+    const int64_t key[] = {p->engine, (int64_t)(uintptr_t)p};
+    if (!fake_is_loaded(stream, key, sizeof key)) return CUDNN_STATUS_EXECUTION_FAILED;
     c.tf32 = c.x.type == TT_F32 && e->notes[0] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
     convolution *kept = fake_new(sizeof *kept);
     *kept = c;
-    return fake_submit(((context *)h)->stream, convolve, fake_free, kept) ? CUDNN_STATUS_EXECUTION_FAILED
-                                                                          : CUDNN_STATUS_SUCCESS;
+    return fake_submit(stream, convolve, fake_free, kept) ? CUDNN_STATUS_EXECUTION_FAILED
+                                                          : CUDNN_STATUS_SUCCESS;
 }
