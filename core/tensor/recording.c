@@ -10,15 +10,15 @@
  * made again at their next run.
  *
  * When memory ends, all recordings and the region are given up before any call fails. A shape whose recording
- * failed or was given up is computed plainly for twice as many runs as the last time, so that a device that
- * is always short of memory spends little on recordings that it cannot keep. */
+ * failed or was given up is computed plainly for twice as many runs (64 at most) as the last time, so that a
+ * device that is always short of memory spends little on recordings that it cannot keep. */
 #include "tensor/recording.h"
 #include "base/log.h"
 #include "tensor/device.h"
 
 #include <assert.h>
 
-#define MOST_PATIENCE 1024u
+#define MOST_PATIENCE 64u
 
 struct tt_recording {
     tt_device *device;
