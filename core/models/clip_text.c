@@ -1,8 +1,8 @@
 /* CLIP text encoder (specs/models-clip.md 3.1, 3.2). */
 #include "base/mem.h"
-#include "models/blocks.h"
 #include "models/clip.h"
 #include "models/config.h"
+#include "models/shapes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,10 @@ struct tt_clip_text {
     tt_packed *tokens, *positions;
     clip_layer *layers;
     tt_norm final;
+    tt_shapes shapes;
 };
+
+static void shapes_init(tt_clip_text *c);
 
 /* ---- config ---- */
 
@@ -165,6 +168,7 @@ tt_status tt_clip_text_create(tt_device *device, const tt_clip_text_config *conf
     c->device = device;
     c->config = *config;
     c->type = type;
+    shapes_init(c);
     const tt_loader loader = {device, source, type};
     status = load_all(c, &loader, err);
     if (status) {
@@ -179,6 +183,7 @@ tt_status tt_clip_text_create(tt_device *device, const tt_clip_text_config *conf
 void tt_clip_text_destroy(tt_clip_text *c)
 {
     if (!c) return;
+    tt_shapes_forget(&c->shapes);
     for (int i = 0; i < c->config.layers; i++) {
         clip_layer *l = &c->layers[i];
         tt_packed *const all[] = {l->norm1.packed, l->norm2.packed, l->qkv.packed,
@@ -200,39 +205,27 @@ const tt_clip_text_config *tt_clip_text_get_config(const tt_clip_text *clip)
 
 /* ---- forward ---- */
 
-static tt_status look_up(tt_clip_text *c, const tt_packed *table, int n, const int32_t *ids, tt_value *y,
+static tt_status look_up(tt_clip_text *c, const tt_packed *table, const tt_tensor *ids, tt_value *y,
                          tt_error *err)
 {
-    const int64_t shape[3] = {n, c->config.tokens, c->config.hidden};
-    tt_value i = {0};
-    tt_status status = tt_value_create(c->device, TT_I32, 2, shape, &i, err);
-    if (!status) status = tt_tensor_upload(c->device, &i.t, ids, err);
-    if (!status) status = tt_value_create(c->device, c->type, 3, shape, y, err);
-    if (!status) {
-        tt_op op = {.code = TT_OP_EMBEDDING, .in = {&i.t}, .out = {&y->t}, .packed = table};
-        status = tt_run(c->device, &op, err);
-    }
-    tt_value_free(&i);
-    return status;
+    const int64_t shape[3] = {ids->shape[0], ids->shape[1], c->config.hidden};
+    tt_status status = tt_value_create(c->device, c->type, 3, shape, y, err);
+    tt_op op = {.code = TT_OP_EMBEDDING, .in = {ids}, .out = {&y->t}, .packed = table};
+    return status ? status : tt_run(c->device, &op, err);
 }
 
 /* token + position; h is fresh */
-static tt_status embed(tt_clip_text *c, int n, const int32_t *ids, tt_value *h, tt_error *err)
+static tt_status embed(tt_clip_text *c, const tt_tensor *ids, const tt_tensor *positions, tt_value *h,
+                       tt_error *err)
 {
-    size_t count = (size_t)n * (size_t)c->config.tokens;
     tt_value p = {0};
-    int32_t *positions = tt_alloc_array(count, sizeof *positions);
-    if (!positions) return tt_fail(err, TT_ERR_MEMORY, "text encoder: out of memory");
-    for (size_t i = 0; i < count; i++)
-        positions[i] = (int32_t)(i % (size_t)c->config.tokens);
-    tt_status status = look_up(c, c->tokens, n, ids, h, err);
-    if (!status) status = look_up(c, c->positions, n, positions, &p, err);
+    tt_status status = look_up(c, c->tokens, ids, h, err);
+    if (!status) status = look_up(c, c->positions, positions, &p, err);
     if (!status) {
         tt_op op = {.code = TT_OP_ADD, .in = {&h->t, &p.t}, .out = {&h->t}};
         status = tt_run(c->device, &op, err);
     }
     tt_value_free(&p);
-    tt_free(positions);
     return status;
 }
 
@@ -269,19 +262,52 @@ static tt_status apply_mlp(tt_clip_text *c, const clip_layer *layer, tt_value *h
     return status;
 }
 
-static tt_status encode(tt_clip_text *c, int n, const int32_t *ids, int clip_skip, float *states,
-                        tt_error *err)
+/* a shape's key: texts, layers; its inputs: ids and positions, both [n][tokens] */
+static tt_status create(void *clip, tt_shape *s, tt_error *err)
 {
-    tt_value h = {0}, y = {0};
-    tt_status status = embed(c, n, ids, &h, err);
-    for (int i = 0; i < c->config.layers - clip_skip && !status; i++) {
+    tt_clip_text *c = clip;
+    const int64_t shape[2] = {s->key[0], c->config.tokens};
+    size_t count = (size_t)(shape[0] * shape[1]);
+    int32_t *positions = tt_alloc_array(count, sizeof *positions);
+    if (!positions) return tt_fail(err, TT_ERR_MEMORY, "text encoder: out of memory");
+    for (size_t i = 0; i < count; i++)
+        positions[i] = (int32_t)(i % (size_t)c->config.tokens);
+    tt_status status = tt_tensor_create(s->scope, TT_I32, 2, shape, &s->inputs[0], err);
+    if (!status) status = tt_tensor_create(s->scope, TT_I32, 2, shape, &s->inputs[1], err);
+    if (!status) status = tt_tensor_upload(c->device, &s->inputs[1], positions, err);
+    tt_free(positions);
+    return status;
+}
+
+static tt_status compute(void *clip, tt_shape *s, tt_error *err)
+{
+    tt_clip_text *c = clip;
+    tt_value h = {0};
+    tt_status status = embed(c, &s->inputs[0], &s->inputs[1], &h, err);
+    for (int i = 0; i < s->key[1] && !status; i++) {
         status = apply_attention(c, &c->layers[i], &h, err);
         if (!status) status = apply_mlp(c, &c->layers[i], &h, err);
     }
-    if (!status) status = tt_value_norm(c->device, &c->final, &h.t, &y, err);
-    if (!status) status = tt_tensor_download_f32(c->device, &y.t, states, err);
+    if (!status) status = tt_value_norm(c->device, &c->final, &h.t, &s->out, err);
     tt_value_free(&h);
-    tt_value_free(&y);
+    return status;
+}
+
+static void shapes_init(tt_clip_text *c)
+{
+    c->shapes = (tt_shapes){c->device, c, 2, create, compute, {NULL}};
+}
+
+static tt_status encode(tt_clip_text *c, int n, const int32_t *ids, int clip_skip, float *states,
+                        tt_error *err)
+{
+    tt_shape *s;
+    const int key[TT_SHAPE_KEYS] = {n, c->config.layers - clip_skip};
+    tt_status status = tt_shape_take(&c->shapes, key, &s, err);
+    if (!status) status = tt_tensor_upload(c->device, &s->inputs[0], ids, err);
+    if (!status) status = tt_shape_run(s, err);
+    if (!status) status = tt_tensor_download_f32(c->device, &s->out.t, states, err);
+    tt_shape_give(s);
     return status;
 }
 

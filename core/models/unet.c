@@ -185,6 +185,7 @@ tt_status tt_unet_create(tt_device *device, const tt_unet_config *config, tt_typ
         tt_unet_destroy(u);
         return status;
     }
+    tt_unet_shapes_init(u);
     *unet = u;
     return TT_OK;
 }
@@ -206,7 +207,7 @@ static void unload_level(tt_device *device, tt_unet_level *level)
 void tt_unet_destroy(tt_unet *u)
 {
     if (!u) return;
-    tt_unet_forget_shapes(u);
+    tt_shapes_forget(&u->shapes);
     for (int b = 0; b < TT_UNET_MAX_LEVELS; b++) {
         unload_level(u->device, &u->down[b]);
         unload_level(u->device, &u->up[b]);

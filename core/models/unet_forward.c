@@ -198,14 +198,14 @@ static int count_skips(const tt_unet_config *c)
     return n;
 }
 
-tt_status tt_unet_compute(tt_unet *u, const tt_tensor *features, const tt_tensor *x,
-                          const tt_unet_context *context, tt_value *out, tt_error *err)
+tt_status tt_unet_compute(tt_unet *u, const tt_tensor in[TT_UNET_INPUTS], const tt_unet_context *context,
+                          tt_value *out, tt_error *err)
 {
     pass p = {.u = u, .device = u->device, .context = context};
     p.skips = tt_alloc_array((size_t)count_skips(&u->config), sizeof *p.skips);
     if (!p.skips) return tt_fail(err, TT_ERR_MEMORY, "UNet: out of memory");
-    tt_status status = embed_time(&p, features, err);
-    if (!status) status = embed_input(&p, x, err);
+    tt_status status = embed_time(&p, &in[0], err);
+    if (!status) status = embed_input(&p, &in[1], err);
     if (!status) status = run_down(&p, err);
     if (!status) status = run_mid(&p, err);
     if (!status) status = run_up(&p, err);
@@ -220,31 +220,26 @@ tt_status tt_unet_compute(tt_unet *u, const tt_tensor *features, const tt_tensor
 
 /* ---- inputs and outputs ---- */
 
-tt_status tt_unet_inputs_create(tt_unet *u, int n, int height, int width, tt_unet_inputs *in, tt_error *err)
+tt_status tt_unet_inputs_create(tt_unet *u, tt_scope *scope, int n, int height, int width,
+                                tt_tensor in[TT_UNET_INPUTS], tt_error *err)
 {
     const int64_t features[2] = {n, u->config.block_out_channels[0]};
     const int64_t x[4] = {n, height, width, u->config.in_channels};
-    tt_status status = tt_value_create(u->device, TT_F32, 2, features, &in->features, err);
-    return status ? status : tt_value_create(u->device, TT_F32, 4, x, &in->x, err);
+    tt_status status = tt_tensor_create(scope, TT_F32, 2, features, &in[0], err);
+    return status ? status : tt_tensor_create(scope, TT_F32, 4, x, &in[1], err);
 }
 
-void tt_unet_inputs_free(tt_unet_inputs *in)
+tt_status tt_unet_inputs_upload(tt_unet *u, tt_tensor in[TT_UNET_INPUTS], const float *inputs,
+                                const float *timesteps, tt_error *err)
 {
-    tt_value_free(&in->features);
-    tt_value_free(&in->x);
-}
-
-tt_status tt_unet_inputs_upload(tt_unet *u, tt_unet_inputs *in, const float *inputs, const float *timesteps,
-                                tt_error *err)
-{
-    size_t n = (size_t)in->features.t.shape[0], width = (size_t)in->features.t.shape[1];
+    size_t n = (size_t)in[0].shape[0], width = (size_t)in[0].shape[1];
     float *features = tt_alloc_array(n * width, sizeof *features);
     if (!features) return tt_fail(err, TT_ERR_MEMORY, "UNet: out of memory");
     for (size_t i = 0; i < n; i++)
         tt_unet_time_features(&u->config, timesteps[i], features + i * width);
-    tt_status status = tt_tensor_upload_f32(u->device, &in->features.t, features, err);
+    tt_status status = tt_tensor_upload_f32(u->device, &in[0], features, err);
     tt_free(features);
-    return status ? status : tt_tensor_upload_chw(u->device, &in->x.t, inputs, err);
+    return status ? status : tt_tensor_upload_chw(u->device, &in[1], inputs, err);
 }
 
 /* ---- forward ---- */
@@ -269,15 +264,17 @@ tt_status tt_unet_forward_maps(tt_unet *u, int n, int height, int width, const f
     if (status) return status;
     if (!maps && tt_unet_records(u, n, texts))
         return tt_unet_forward_recorded(u, n, height, width, inputs, timesteps, texts, outputs, err);
-    tt_unet_inputs in = {0};
+    tt_scope *scope = NULL;
+    tt_tensor in[TT_UNET_INPUTS];
     tt_value out = {0};
     const tt_unet_context context = {.texts = texts, .maps = maps};
-    status = tt_unet_inputs_create(u, n, height, width, &in, err);
-    if (!status) status = tt_unet_inputs_upload(u, &in, inputs, timesteps, err);
-    if (!status) status = tt_unet_compute(u, &in.features.t, &in.x.t, &context, &out, err);
+    status = tt_scope_open(u->device, &scope, err);
+    if (!status) status = tt_unet_inputs_create(u, scope, n, height, width, in, err);
+    if (!status) status = tt_unet_inputs_upload(u, in, inputs, timesteps, err);
+    if (!status) status = tt_unet_compute(u, in, &context, &out, err);
     if (!status) status = tt_tensor_download_chw(u->device, &out.t, outputs, err);
-    tt_unet_inputs_free(&in);
     tt_value_free(&out);
+    tt_scope_close(scope);
     return status;
 }
 

@@ -3,7 +3,7 @@
 #ifndef TT_MODELS_UNET_INTERNAL_H
 #define TT_MODELS_UNET_INTERNAL_H
 
-#include "models/blocks.h"
+#include "models/shapes.h"
 #include "models/unet.h"
 
 /* One BasicTransformerBlock. */
@@ -36,10 +36,6 @@ typedef struct tt_unet_level {
     tt_conv sampler; /* down: stride 2; up: behind the nearest upsampling */
 } tt_unet_level;
 
-/* One shape of batch that a device that records was asked for: unet_record.c. */
-typedef struct tt_unet_shape tt_unet_shape;
-#define TT_UNET_SHAPES 4
-
 struct tt_unet {
     tt_device *device;
     tt_unet_config config;
@@ -54,7 +50,7 @@ struct tt_unet {
     tt_resnet mid_last;    /* loaded when config.mid_cross */
     tt_unet_block **sites; /* all transformer blocks, in order of `site`; borrowed */
     int n_sites;
-    tt_unet_shape *shapes[TT_UNET_SHAPES]; /* unet_record.c; latest use first, NULL behind the last */
+    tt_shapes shapes; /* unet_record.c */
 };
 
 struct tt_unet_text {
@@ -73,31 +69,29 @@ typedef struct tt_unet_context {
                                  * not wanted */
 } tt_unet_context;
 
-/* A batch's inputs on the device, f32. Zero-initialise; free is safe after any failure. */
-typedef struct tt_unet_inputs {
-    tt_value features; /* of the timesteps: [B, first width] */
-    tt_value x;        /* [B, height, width, in channels] */
-} tt_unet_inputs;
+/* A batch's inputs on the device, f32: features of the timesteps [B, first width], then x [B, height, width,
+ * in channels]. */
+#define TT_UNET_INPUTS 2
 
 tt_status tt_unet_config_validate(const tt_unet_config *c, tt_error *err);
 
 /* unet_forward.c */
-tt_status tt_unet_inputs_create(tt_unet *u, int n, int height, int width, tt_unet_inputs *in, tt_error *err);
-void tt_unet_inputs_free(tt_unet_inputs *in);
+tt_status tt_unet_inputs_create(tt_unet *u, tt_scope *scope, int n, int height, int width,
+                                tt_tensor in[TT_UNET_INPUTS], tt_error *err);
 /* inputs [B][channels][height][width], timesteps [B] */
-tt_status tt_unet_inputs_upload(tt_unet *u, tt_unet_inputs *in, const float *inputs, const float *timesteps,
-                                tt_error *err);
+tt_status tt_unet_inputs_upload(tt_unet *u, tt_tensor in[TT_UNET_INPUTS], const float *inputs,
+                                const float *timesteps, tt_error *err);
 /* All of the pass that runs on the device; *out is fresh: [B, height, width, out channels] f32. */
-tt_status tt_unet_compute(tt_unet *u, const tt_tensor *features, const tt_tensor *x,
-                          const tt_unet_context *context, tt_value *out, tt_error *err);
+tt_status tt_unet_compute(tt_unet *u, const tt_tensor in[TT_UNET_INPUTS], const tt_unet_context *context,
+                          tt_value *out, tt_error *err);
 
 /* unet_record.c: can batches go through recordings? The device records, and all texts have one length. */
 bool tt_unet_records(const tt_unet *u, int n, tt_unet_text *const *texts);
-/* tt_unet_forward, checked already: the second batch of a shape is recorded, later ones are replayed. */
+/* tt_unet_forward, checked already */
 tt_status tt_unet_forward_recorded(tt_unet *u, int n, int height, int width, const float *inputs,
                                    const float *timesteps, tt_unet_text *const *texts, float *outputs,
                                    tt_error *err);
-void tt_unet_forget_shapes(tt_unet *u);
+void tt_unet_shapes_init(tt_unet *u); /* when sites are known */
 
 /* unet.c: cos and sin features of a timestep, width values. */
 TT_API void tt_unet_time_features(const tt_unet_config *config, float timestep, float *out);

@@ -146,6 +146,7 @@ tt_status tt_vae_create(tt_device *device, const tt_vae_config *config, tt_type 
     v->device = device;
     v->config = *config;
     v->type = type;
+    tt_vae_shapes_init(v);
     const tt_loader loader = {device, source, type};
     status = load_encoder(v, &loader, err);
     if (!status) status = load_decoder(v, &loader, err);
@@ -180,6 +181,8 @@ static void unload_half(tt_device *device, tt_vae_half *h)
 void tt_vae_destroy(tt_vae *v)
 {
     if (!v) return;
+    tt_shapes_forget(&v->encoded);
+    tt_shapes_forget(&v->decoded);
     unload_half(v->device, &v->encoder);
     unload_half(v->device, &v->decoder);
     tt_free(v);

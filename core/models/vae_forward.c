@@ -95,6 +95,25 @@ static tt_status apply_out(tt_device *device, const tt_vae_half *half, tt_value 
     return status;
 }
 
+/* ---- batches ---- */
+
+/* a shape's key: images, height, width, channels */
+static tt_status create(void *vae, tt_shape *s, tt_error *err)
+{
+    (void)vae;
+    const int64_t shape[4] = {s->key[0], s->key[1], s->key[2], s->key[3]};
+    return tt_tensor_create(s->scope, TT_F32, 4, shape, &s->inputs[0], err);
+}
+
+/* *s is to be given back, also after a failure. */
+static tt_status run_group(tt_shapes *shapes, const int key[TT_SHAPE_KEYS], const float *input, tt_shape **s,
+                           tt_error *err)
+{
+    tt_status status = tt_shape_take(shapes, key, s, err);
+    if (!status) status = tt_tensor_upload_chw(shapes->device, &(*s)->inputs[0], input, err);
+    return status ? status : tt_shape_run(*s, err);
+}
+
 /* The flat moments [n][2z][pixels] of one group into mean and clamped logvar. */
 static void split_moments(const float *moments, int n, size_t half, float *mean, float *logvar)
 {
@@ -106,15 +125,14 @@ static void split_moments(const float *moments, int n, size_t half, float *mean,
         }
 }
 
-static tt_status encode_group(tt_vae *vae, int n, int height, int width, const float *images, tt_value *h,
-                              tt_error *err)
+static tt_status encode(void *network, tt_shape *s, tt_error *err)
 {
+    tt_vae *vae = network;
     tt_device *d = vae->device;
     const tt_vae_config *c = &vae->config;
-    const int64_t shape[4] = {n, height, width, c->in_channels};
-    tt_status status = tt_value_create(d, TT_F32, 4, shape, h, err);
-    if (!status) status = tt_tensor_upload_chw(d, &h->t, images, err);
-    if (!status) status = apply_conv(d, &vae->encoder.conv_in, h, err);
+    tt_value *h = &s->out;
+    h->t = s->inputs[0]; /* scope NULL: a view */
+    tt_status status = apply_conv(d, &vae->encoder.conv_in, h, err);
     if (!status) status = cast_to(d, h, vae->type, err);
     for (int b = 0; b < c->levels && !status; b++) {
         const tt_vae_level *level = &vae->encoder.levels[b];
@@ -142,32 +160,33 @@ tt_status tt_vae_encode(tt_vae *vae, int n, int height, int width, const float *
     tt_status status = TT_OK;
     for (int i = 0; i < n && !status; i += group) {
         int m = n - i < group ? n - i : group;
-        tt_value h = {0};
-        status = encode_group(vae, m, height, width, images + (size_t)i * image, &h, err);
-        size_t half = status ? 0 : (size_t)(h.t.shape[1] * h.t.shape[2]) * (size_t)c->latent_channels;
+        tt_shape *s;
+        const int key[TT_SHAPE_KEYS] = {m, height, width, c->in_channels};
+        status = run_group(&vae->encoded, key, images + (size_t)i * image, &s, err);
+        const int64_t *shape = status ? NULL : s->out.t.shape;
+        size_t half = status ? 0 : (size_t)(shape[1] * shape[2]) * (size_t)c->latent_channels;
         if (!status && !moments) {
             moments = tt_alloc_array(2 * half * (size_t)group, sizeof *moments);
             if (!moments) status = tt_fail(err, TT_ERR_MEMORY, "VAE: out of memory");
         }
-        if (!status) status = tt_tensor_download_chw(vae->device, &h.t, moments, err);
+        if (!status) status = tt_tensor_download_chw(vae->device, &s->out.t, moments, err);
         if (!status)
             split_moments(moments, m, half, mean + (size_t)i * half,
                           logvar ? logvar + (size_t)i * half : NULL);
-        tt_value_free(&h);
+        tt_shape_give(s);
     }
     tt_free(moments);
     return status;
 }
 
-static tt_status decode_group(tt_vae *vae, int n, int height, int width, const float *latents, tt_value *h,
-                              tt_error *err)
+static tt_status decode(void *network, tt_shape *s, tt_error *err)
 {
+    tt_vae *vae = network;
     tt_device *d = vae->device;
     const tt_vae_config *c = &vae->config;
-    const int64_t shape[4] = {n, height, width, c->latent_channels};
-    tt_status status = tt_value_create(d, TT_F32, 4, shape, h, err);
-    if (!status) status = tt_tensor_upload_chw(d, &h->t, latents, err);
-    if (!status) status = apply_linear(d, &vae->decoder.quant, h, err);
+    tt_value *h = &s->out;
+    h->t = s->inputs[0];
+    tt_status status = apply_linear(d, &vae->decoder.quant, h, err);
     if (!status) status = apply_conv(d, &vae->decoder.conv_in, h, err);
     if (!status) status = cast_to(d, h, vae->type, err);
     if (!status) status = apply_mid(d, &vae->decoder.mid, h, err);
@@ -200,10 +219,17 @@ tt_status tt_vae_decode(tt_vae *vae, int n, int latent_height, int latent_width,
     tt_status status = TT_OK;
     for (int i = 0; i < n && !status; i += group) {
         int m = n - i < group ? n - i : group;
-        tt_value h = {0};
-        status = decode_group(vae, m, latent_height, latent_width, latents + (size_t)i * latent, &h, err);
-        if (!status) status = tt_tensor_download_chw(vae->device, &h.t, images + (size_t)i * image, err);
-        tt_value_free(&h);
+        tt_shape *s;
+        const int key[TT_SHAPE_KEYS] = {m, latent_height, latent_width, c->latent_channels};
+        status = run_group(&vae->decoded, key, latents + (size_t)i * latent, &s, err);
+        if (!status) status = tt_tensor_download_chw(vae->device, &s->out.t, images + (size_t)i * image, err);
+        tt_shape_give(s);
     }
     return status;
+}
+
+void tt_vae_shapes_init(tt_vae *vae)
+{
+    vae->encoded = (tt_shapes){vae->device, vae, 1, create, encode, {NULL}};
+    vae->decoded = (tt_shapes){vae->device, vae, 1, create, decode, {NULL}};
 }

@@ -2,7 +2,7 @@
 #ifndef TT_MODELS_VAE_INTERNAL_H
 #define TT_MODELS_VAE_INTERNAL_H
 
-#include "models/blocks.h"
+#include "models/shapes.h"
 #include "models/vae.h"
 
 typedef struct tt_vae_level {
@@ -32,8 +32,11 @@ struct tt_vae {
     tt_vae_config config;
     tt_type type;
     tt_vae_half encoder, decoder;
+    tt_shapes encoded, decoded; /* vae_forward.c */
 };
 
 tt_status tt_vae_config_validate(const tt_vae_config *c, tt_error *err);
+
+void tt_vae_shapes_init(tt_vae *vae);
 
 #endif

@@ -59,6 +59,7 @@ tt_status tt_device_open(const tt_backend *backend, const tt_device_options *opt
     tt_device *d = tt_alloc_zero(sizeof *d);
     if (!d) return tt_fail(err, TT_ERR_MEMORY, "backend %s: out of memory", backend->name);
     d->backend = backend;
+    d->patience = 1;
     status = backend->open(options, &d->self, err);
     if (status) {
         tt_free(d);
@@ -71,7 +72,7 @@ tt_status tt_device_open(const tt_backend *backend, const tt_device_options *opt
 void tt_device_close(tt_device *device)
 {
     if (!device) return;
-    assert(device->n_scopes == 0);
+    assert(device->n_scopes == 0 && !device->recordings);
     tt_device_trim(device);
     tt_free(device->kept.items);
     device->backend->close(device->self);

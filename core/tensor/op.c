@@ -176,6 +176,15 @@ static tt_status check_shapes(const tt_op *op, tt_error *err)
     return same_shape(x, y) ? TT_OK : bad(op, err, "input and output differ in shape");
 }
 
+/* An operation that ended for lack of memory may have written some of its output: over its input? */
+static bool is_repeatable(const tt_op *op)
+{
+    for (int i = 0; i < TT_OP_MAX_IN; i++)
+        for (int k = 0; k < TT_OP_MAX_OUT; k++)
+            if (op->in[i] && op->out[k] && op->in[i]->data == op->out[k]->data) return false;
+    return true;
+}
+
 tt_status tt_run(tt_device *device, const tt_op *op, tt_error *err)
 {
     if ((unsigned)op->code >= TT_OP_COUNT)
@@ -187,7 +196,11 @@ tt_status tt_run(tt_device *device, const tt_op *op, tt_error *err)
     if (!device->backend->supports(device->self, op->code, type))
         return tt_fail(err, TT_ERR_UNSUPPORTED, "backend %s has no %s for %s", device->backend->name,
                        tt_op_name(op->code), tt_type_name(type));
-    return device->backend->run(device->self, op, err);
+    tt_status status;
+    do
+        status = device->backend->run(device->self, op, err);
+    while (status == TT_ERR_MEMORY && is_repeatable(op) && tt_device_make_room(device));
+    return status;
 }
 
 /* Ranks that a weight may have, by operation. */
@@ -225,7 +238,11 @@ tt_status tt_pack(tt_device *device, const tt_op *like, const tt_weights *w, tt_
     if (!device->backend->supports(device->self, like->code, type))
         return tt_fail(err, TT_ERR_UNSUPPORTED, "backend %s has no %s for %s", device->backend->name, name,
                        tt_type_name(type));
-    return device->backend->pack(device->self, like, w, type, packed, err);
+    tt_status status;
+    do
+        status = device->backend->pack(device->self, like, w, type, packed, err);
+    while (status == TT_ERR_MEMORY && tt_device_make_room(device));
+    return status;
 }
 
 void tt_unpack(tt_device *device, tt_packed *packed)

@@ -1,5 +1,5 @@
-/* A sequence of operations noted once and replayed with the same tensors: on a device with a queue, thousands
- * of small calls become one. */
+/* A computation that is run again and again on the same tensors. On a device with a queue its second run is
+ * recorded, and later runs are replays: thousands of small calls become one. */
 #ifndef TT_TENSOR_RECORDING_H
 #define TT_TENSOR_RECORDING_H
 
@@ -7,23 +7,25 @@
 
 typedef struct tt_recording tt_recording;
 
-/* Has the device's backend recordings and copies? */
+/* Has the device's backend recordings and copies? Where it has none, a recording's runs are plain calls. */
 TT_API bool tt_device_records(const tt_device *device);
 
-/* Records what `body` runs. It is called two to four times, first to compute and to find out what memory it
- * takes, at last to be noted; it must run the same operations on the same shapes each time, with inputs
- * created beforehand, and neither upload nor download. Memory that it takes from scopes comes from the
- * recording's own; what the last call leaves open (its result) stays valid and is written by each replay, the
- * first of which is part of this call.
+/* `body` must run the same operations on the same shapes each time, with inputs created beforehand, and
+ * neither upload nor download; it takes its memory from scopes. What it leaves open, its result, may be read
+ * until the next run of any recording of the device; replays write there. It begins by closing what it left
+ * open the last time.
  *
- * Errors: body's, TT_ERR_MEMORY, the backend's. On failure *recording is NULL. */
-TT_API tt_status tt_recording_make(tt_device *device, tt_status (*body)(void *user, tt_error *err),
-                                   void *user, tt_recording **recording, tt_error *err);
+ * Error: TT_ERR_MEMORY. */
+TT_API tt_status tt_recording_create(tt_device *device, tt_status (*body)(void *user, tt_error *err),
+                                     void *user, tt_recording **recording, tt_error *err);
 
-/* Queues all of it on the tensors' present contents. */
-TT_API tt_status tt_recording_replay(tt_recording *recording, tt_error *err);
+/* Computes on the tensors' present contents, with the same bits whichever way. What cannot be recorded or
+ * replayed, for lack of memory or because a library refuses, is computed plainly, and recorded later.
+ *
+ * Errors: body's. */
+TT_API tt_status tt_recording_run(tt_recording *recording, tt_error *err);
 
-/* NULL is fine. Values that body left open are the caller's to free, before or afterwards. */
+/* NULL is fine. Before or after what body left open is closed. */
 TT_API void tt_recording_free(tt_recording *recording);
 
 #endif

@@ -37,6 +37,9 @@ static size_t lower_bound(const tt_blocks *b, size_t size)
 static void release(tt_device *device, tt_block block)
 {
     device->live_bytes -= block.used;
+    if (block.pass && block.pass == device->pass) tt_places_give(&device->places, block.at);
+    if (block.in_region) return;
+    block.pass = 0;
     if (!reserve(&device->kept)) {
         device->backend->free(device->self, block.data);
         return;
@@ -62,18 +65,35 @@ static bool take_kept(tt_device *device, size_t size, tt_block *block)
     return true;
 }
 
+/* A block of its own; of the region while operations are recorded. */
+static bool find_block(tt_device *device, size_t size, tt_block *block)
+{
+    if (device->is_recording) {
+        if (block->at > device->region_bytes || size > device->region_bytes - block->at) return false;
+        block->size = size;
+        block->data = device->region + block->at;
+        block->in_region = true;
+        return true;
+    }
+    if (take_kept(device, size, block)) return true;
+    block->size = size;
+    do
+        block->data = device->backend->alloc(device->self, size);
+    while (!block->data && tt_device_make_room(device));
+    return block->data != NULL;
+}
+
 static bool acquire(tt_device *device, size_t size, tt_block *block)
 {
-    if (!take_kept(device, size, block)) {
-        block->size = size;
-        block->data = device->backend->alloc(device->self, size);
-        if (!block->data) { /* what is kept for reuse may be what is lacking */
-            tt_device_trim(device);
-            block->data = device->backend->alloc(device->self, size);
-        }
-        if (!block->data) return false;
-        device->n_allocations++;
+    size_t at = 0;
+    if (device->pass && !tt_places_take(&device->places, size, &at)) return false;
+    *block = (tt_block){.at = at};
+    if (!find_block(device, size, block)) {
+        if (device->pass) tt_places_give(&device->places, at);
+        return false;
     }
+    block->pass = device->pass;
+    block->at = at;
     block->used = size;
     device->live_bytes += size;
     if (device->live_bytes > device->peak_bytes) device->peak_bytes = device->live_bytes;

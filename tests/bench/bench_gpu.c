@@ -2,14 +2,14 @@
  * the most, the rate of a large product beside them, CLiD's evaluations as a host makes them, and what bf16
  * does to scores.
  *
- *   build/gpu/bench/bench_gpu [--backend NAME] [--tiny] [--batch N]
+ *   build/gpu/bench/bench_gpu [--backend NAME] [--tiny] [--plain] [--batch N]
  *                             [device|gemm|unet|vae|clip|clid|precision|profile …]
  *
  * Lines that begin with "telltale " are for tools/test-gpu's table; tests/bench/peer_gpu.py prints the same.
  * Times are of whole calls, with the transfers of inputs and outputs; the best of several counts. --tiny:
- * small networks, to see that all of it runs (on `cuda-emulated`, say). --batch: clid's and profile's.
- * device: nothing but its name. profile: where the UNet's time goes, operation by operation, each run alone.
- */
+ * small networks, to see that all of it runs (on `cuda-emulated`, say). --plain: operations one by one, not
+ * recorded. --batch: clid's and profile's. device: nothing but its name. profile: where the UNet's time goes,
+ * operation by operation, each run alone. */
 #include "base/rng.h"
 #include "base/thread.h"
 #include "models/clip.h"
@@ -79,7 +79,8 @@ static size_t used_mib(void)
     return (total - free_bytes) >> 20;
 }
 
-/* Seconds of the best call; the first three are not counted, for a shape's second call may be recorded. */
+/* Seconds of the best call; the first three are not counted: plans are made, and a shape's second batch is
+ * recorded. */
 static double best_of(tt_status (*call)(void *), void *what, tt_status *status)
 {
     double best = 1e30, all = 0;
@@ -90,8 +91,8 @@ static double best_of(tt_status (*call)(void *), void *what, tt_status *status)
         if (*status) return best;
         double took = tt_test_seconds() - start;
         all += took;
-        if (i >= (tiny ? 1 : 3)) best = fmin(best, took);
-        if (tiny && i == 1) break;
+        if (i >= (tiny ? 2 : 3)) best = fmin(best, took);
+        if (tiny && i == 2) break;
     }
     return best;
 }
@@ -623,10 +624,13 @@ int main(int argc, char **argv)
 {
     static const char *const all[] = {"gemm", "unet", "vae", "clip", "clid", "precision", "profile"};
     const char *name = "cuda";
+    bool plain = false;
     int at = 1;
     for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
         if (strcmp(argv[at], "--tiny") == 0)
             tiny = true, side = 4, width = 32;
+        else if (strcmp(argv[at], "--plain") == 0)
+            plain = true;
         else if (strcmp(argv[at], "--backend") == 0 && at + 1 < argc)
             name = argv[++at];
         else if (strcmp(argv[at], "--batch") == 0 && at + 1 < argc && atoi(argv[at + 1]) > 0)
@@ -642,8 +646,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_gpu: backend %s does not run here: %s\n", name, why);
         return 3;
     }
+    tt_backend table = *backend;
+    if (plain) table.record_begin = NULL;
     tt_device_options options = {.size = sizeof options};
-    must(tt_device_open(backend, &options, &device, &err));
+    must(tt_device_open(&table, &options, &device, &err));
     printf("%s\n", backend->describe(tt_device_self(device)));
     bool known = true;
     for (size_t i = 0; i < sizeof all / sizeof *all && at == argc; i++)

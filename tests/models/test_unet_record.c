@@ -172,7 +172,7 @@ START_TEST(out_of_memory_is_an_error_and_leaves_the_network_usable)
             recorded = kept;
         }
     ck_assert_int_ge(failures[0], 2);
-    ck_assert_int_ge(failures[1], 2);
+    ck_assert_int_ge(failures[1], 1); /* all that a recording takes is one region */
 }
 END_TEST
 

@@ -402,7 +402,8 @@ START_TEST(a_replay_does_what_was_recorded_with_what_is_there_now)
     const int64_t shape[2] = {24, 64};
     tt_tensor input = tensor(TT_F32, 2, shape, 20);
     tt_copy_region region = {linear.x.data, input.data, sizeof(float) * 24 * 64};
-    tt_ok(tt_run(device, &conv.op, &err), &err); /* the plans are made */
+    tt_ok(b->copy(self, 1, &region, &err), &err); /* all is planned and loaded */
+    tt_ok(tt_run(device, &conv.op, &err), &err);
     tt_ok(tt_run(device, &linear.op, &err), &err);
     float *before = downloaded(&linear.y);
 
@@ -469,6 +470,124 @@ START_TEST(scratch_that_grows_leaves_a_recording_its_own)
 }
 END_TEST
 
+static void *record_one(layer *l)
+{
+    const tt_backend *b = tt_device_backend(device);
+    void *self = tt_device_self(device), *recording;
+    tt_ok(b->record_begin(self, &err), &err);
+    tt_ok(tt_run(device, &l->op, &err), &err);
+    tt_ok(b->record_end(self, &recording, &err), &err);
+    return recording;
+}
+
+START_TEST(scratch_that_no_recording_holds_any_more_is_freed)
+{
+    const tt_backend *b = tt_device_backend(device);
+    layer sizes[4], plain;
+    void *recordings[4];
+    build_conv(&plain, TT_F32, 1);
+    tt_ok(tt_run(device, &plain.op, &err), &err); /* scratch is there, and no recording uses it */
+    void *other = record_one(&plain);
+    for (int i = 0; i < 4; i++)
+        build_scratchy(&sizes[i], 6 + 20 * i);
+    int blocks = fake_cuda_blocks();
+    for (int i = 0; i < 4; i++) {
+        tt_ok(tt_run(device, &sizes[i].op, &err), &err);
+        if (i % 2) continue;
+        recordings[i] = record_one(&sizes[i]);
+    }
+    ck_assert_int_eq(fake_cuda_blocks() - blocks, 3); /* of the first, the third and the latest */
+    b->recording_free(tt_device_self(device), recordings[2]);
+    ck_assert_int_eq(fake_cuda_blocks() - blocks, 2);
+    float *want = downloaded(&sizes[0].y);
+    refill(&sizes[0].y, 9);
+    tt_ok(b->replay(tt_device_self(device), recordings[0], &err), &err);
+    expect_equal(&sizes[0].y, want);
+    b->recording_free(tt_device_self(device), recordings[0]);
+    b->recording_free(tt_device_self(device), other);
+    ck_assert_int_eq(fake_cuda_blocks() - blocks, 1);
+    for (int i = 0; i < 4; i++)
+        drop(&sizes[i]);
+    drop(&plain);
+}
+END_TEST
+
+/* The device must load, plan or allocate for it, which a capture may not see. */
+START_TEST(what_has_not_run_before_is_not_recorded)
+{
+    const tt_backend *b = tt_device_backend(device);
+    void *self = tt_device_self(device), *recording;
+    layer l[3];
+    build_linear(&l[0], TT_F32, 1);
+    build_conv(&l[1], TT_BF16, 1);
+    build_scratchy(&l[2], 6);
+    const char *const lacks[] = {"cuBLASLt", "cuDNN", "cuDNN"};
+    for (int i = 0; i < 3; i++) {
+        tt_ok(b->record_begin(self, &err), &err);
+        tt_fails(tt_run(device, &l[i].op, &err), TT_ERR_INVALID, lacks[i], &err);
+        tt_ok(b->record_end(self, &recording, &err), &err);
+        b->recording_free(self, recording);
+        tt_ok(tt_run(device, &l[i].op, &err), &err);
+        b->recording_free(self, record_one(&l[i]));
+        drop(&l[i]);
+    }
+}
+END_TEST
+
+/* The emulated device's own rules: what CUDA's documentation says of calls while a stream is captured. */
+START_TEST(a_capture_is_spoilt_by_what_it_does_not_allow)
+{
+    const tt_backend *b = tt_device_backend(device);
+    void *self = tt_device_self(device), *recording;
+    const int64_t n = 64;
+    tt_tensor x = tensor(TT_F32, 1, &n, 1);
+    void *p = b->alloc(self, 64);
+    tt_op op = {.code = TT_OP_SCALE, .in = {&x}, .out = {&x}, .attr.scale = {2, 0}};
+    if (_i != 1) tt_ok(tt_run(device, &op, &err), &err);
+    tt_ok(b->record_begin(self, &err), &err);
+    if (_i == 0) { /* memory is given back */
+        b->free(self, p);
+    } else { /* a kernel runs for the first time */
+        tt_fails(tt_run(device, &op, &err), TT_ERR_INTERNAL, "StreamCaptureUnsupported", &err);
+    }
+    tt_fails(b->record_end(self, &recording, &err), TT_ERR_INTERNAL, "cudaErrorStreamCaptureInvalidated",
+             &err);
+    ck_assert_ptr_null(recording);
+    b->free(self, p);
+    tt_ok(tt_run(device, &op, &err), &err); /* the device is well */
+    tt_ok(b->record_begin(self, &err), &err);
+    tt_ok(tt_run(device, &op, &err), &err);
+    tt_ok(b->record_end(self, &recording, &err), &err);
+    b->recording_free(self, recording);
+}
+END_TEST
+
+START_TEST(scratch_is_given_up_before_an_allocation_fails)
+{
+    const tt_backend *b = tt_device_backend(device);
+    void *self = tt_device_self(device);
+    size_t unused, total;
+    layer l;
+    build_scratchy(&l, 20);
+    tt_ok(tt_run(device, &l.op, &err), &err);
+    float *want = downloaded(&l.y);
+    tt_ok(b->memory(self, &unused, &total, &err), &err);
+    fake_cuda.memory -= unused;
+    void *p = b->alloc(self, 1024), *q;
+    ck_assert_ptr_nonnull(p);
+    b->free(self, p);
+    refill(&l.y, 9);
+    tt_ok(tt_run(device, &l.op, &err), &err); /* it comes back */
+    expect_equal(&l.y, want);
+    void *recording = record_one(&l); /* which holds it */
+    p = b->alloc(self, 1024), q = b->alloc(self, 1 << 20);
+    ck_assert_ptr_null(p);
+    ck_assert_ptr_null(q);
+    b->recording_free(self, recording);
+    drop(&l);
+}
+END_TEST
+
 Suite *tt_test_suite(void)
 {
     Suite *suite = suite_create("cuda backend");
@@ -489,6 +608,10 @@ Suite *tt_test_suite(void)
     tcase_add_test(tc, the_description_names_what_results_depend_on);
     tcase_add_test(tc, a_replay_does_what_was_recorded_with_what_is_there_now);
     tcase_add_test(tc, scratch_that_grows_leaves_a_recording_its_own);
+    tcase_add_test(tc, scratch_that_no_recording_holds_any_more_is_freed);
+    tcase_add_test(tc, what_has_not_run_before_is_not_recorded);
+    tcase_add_loop_test(tc, a_capture_is_spoilt_by_what_it_does_not_allow, 0, 2);
+    tcase_add_test(tc, scratch_is_given_up_before_an_allocation_fails);
     suite_add_tcase(suite, tc);
     return suite;
 }

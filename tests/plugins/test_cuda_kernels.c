@@ -662,9 +662,10 @@ START_TEST(heads_wider_than_512_are_refused)
 END_TEST
 
 static int launches;
-static int refuse(void *stream, void (*run)(void *launch), void (*drop_it)(void *launch), void *launch)
+static int refuse(void *stream, void *kernel, void (*run)(void *launch), void (*drop_it)(void *launch),
+                  void *launch)
 {
-    (void)stream;
+    (void)stream, (void)kernel;
     launches++;
     if (launches < 2) run(launch);
     drop_it(launch);

@@ -30,7 +30,16 @@ typedef struct device {
 
 static tt_recorder_counts counts;
 static int fail_nth;
+static size_t memory;
+static tt_status refused[TT_RECORDER_CALLS];
 static bool of_batch;
+
+static tt_status refuse(tt_recorder_call call, tt_error *err)
+{
+    tt_status status = refused[call];
+    refused[call] = TT_OK;
+    return status ? tt_fail(err, status, "refused by the test") : TT_OK;
+}
 
 static const tt_backend *inner(void)
 {
@@ -67,11 +76,13 @@ static void *allocate(void *self, size_t bytes)
     ck_assert_msg(!d->open, "memory was asked for while recording");
     if (fail_nth == 1) return NULL;
     if (fail_nth) fail_nth--;
+    if (memory && (bytes > memory || counts.held > memory - bytes)) return NULL;
     char *at = inner()->alloc(d->inner, bytes);
     for (size_t i = 0; i < sizeof d->blocks / sizeof *d->blocks && at; i++)
         if (!d->blocks[i].at) {
             d->blocks[i].at = at;
             d->blocks[i].bytes = bytes;
+            counts.held += bytes;
             return at;
         }
     ck_assert_msg(!at, "more blocks than the recorder has room for");
@@ -82,7 +93,10 @@ static void release(void *self, void *p)
 {
     device *d = self;
     for (size_t i = 0; i < sizeof d->blocks / sizeof *d->blocks && p; i++)
-        if (d->blocks[i].at == p) d->blocks[i].at = NULL;
+        if (d->blocks[i].at == p) {
+            d->blocks[i].at = NULL;
+            counts.held -= d->blocks[i].bytes;
+        }
     inner()->free(d->inner, p);
 }
 
@@ -130,7 +144,8 @@ static tt_status pack(void *self, const tt_op *like, const tt_weights *weights, 
 {
     device *d = self;
     ck_assert_msg(!d->open, "weights were packed while recording");
-    return inner()->pack(d->inner, like, weights, type, packed, err);
+    tt_status status = refuse(TT_RECORDER_PACK, err);
+    return status ? status : inner()->pack(d->inner, like, weights, type, packed, err);
 }
 
 static void unpack(void *self, tt_packed *packed)
@@ -151,6 +166,8 @@ static noted *note(device *d)
 static tt_status run(void *self, const tt_op *op, tt_error *err)
 {
     device *d = self;
+    tt_status status = refuse(d->open ? TT_RECORDER_NOTE : TT_RECORDER_RUN, err);
+    if (status) return status;
     if (!d->open) {
         counts.ran++;
         int64_t rows = op->in[0]->rank >= 3 ? op->in[0]->shape[0] : 0;
@@ -189,21 +206,36 @@ static tt_status copy(void *self, size_t n_regions, const tt_copy_region *region
 
 static tt_status record_begin(void *self, tt_error *err)
 {
-    (void)err;
     device *d = self;
     ck_assert_ptr_null(d->open);
+    tt_status status = refuse(TT_RECORDER_BEGIN, err);
+    if (status) return status;
     d->open = calloc(1, sizeof *d->open);
     ck_assert_ptr_nonnull(d->open);
     return TT_OK;
 }
 
+static void sequence_free(sequence *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        free(s->items[i].regions);
+    free(s->items);
+    free(s);
+}
+
 static tt_status record_end(void *self, void **recording, tt_error *err)
 {
-    (void)err;
     device *d = self;
     ck_assert_ptr_nonnull(d->open);
-    *recording = d->open;
+    sequence *s = d->open;
     d->open = NULL;
+    *recording = NULL;
+    tt_status status = refuse(TT_RECORDER_END, err);
+    if (status) {
+        sequence_free(s);
+        return status;
+    }
+    *recording = s;
     counts.recordings++;
     return TT_OK;
 }
@@ -212,7 +244,7 @@ static tt_status replay(void *self, void *recording, tt_error *err)
 {
     device *d = self;
     const sequence *s = recording;
-    tt_status status = TT_OK;
+    tt_status status = refuse(TT_RECORDER_REPLAY, err);
     ck_assert_ptr_null(d->open);
     counts.replays++;
     for (size_t i = 0; i < s->n && !status; i++) {
@@ -234,11 +266,7 @@ static tt_status replay(void *self, void *recording, tt_error *err)
 static void recording_free(void *self, void *recording)
 {
     (void)self;
-    sequence *s = recording;
-    for (size_t i = 0; i < s->n; i++)
-        free(s->items[i].regions);
-    free(s->items);
-    free(s);
+    sequence_free(recording);
     counts.freed++;
 }
 
@@ -283,4 +311,14 @@ void tt_test_recorder_of_batch(bool yes)
 void tt_test_recorder_fail_allocation(int nth)
 {
     fail_nth = nth;
+}
+
+void tt_test_recorder_memory(size_t bytes)
+{
+    memory = bytes;
+}
+
+void tt_test_recorder_refuse(tt_recorder_call call, tt_status status)
+{
+    refused[call] = status;
 }

@@ -170,9 +170,10 @@ struct tt_backend {
     tt_status (*copy)(void *self, size_t n, const tt_copy_region *regions, tt_error *err);
 
     /* Recording: between begin and end, `run` and `copy` are noted instead of run, with their pointers;
-     * upload, download, alloc, free and pack are not allowed there. `end` gives the recording, or an error,
-     * after which nothing is recorded; `replay` queues all of it; every address used must stay allocated
-     * until `recording_free`. */
+     * upload, download, alloc, free and pack are not allowed there, and each call must have run before with
+     * the same shapes and types, for a device may have to plan and load what it runs for the first time.
+     * `end` gives the recording, or an error, after which nothing is recorded; `replay` queues all of it;
+     * every address used must stay allocated until `recording_free`. */
     tt_status (*record_begin)(void *self, tt_error *err);
     tt_status (*record_end)(void *self, void **recording, tt_error *err);
     tt_status (*replay)(void *self, void *recording, tt_error *err);

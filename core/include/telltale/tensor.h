@@ -73,7 +73,8 @@ TT_API const tt_backend *tt_backend_reference(void);
 
 /* A scope owns the tensors created in it and frees them all when closed. Scopes nest: close the inner one
  * first. A block of memory given back is kept by the device for the next scope (tt_device_trim gives it to
- * the system). */
+ * the system). When memory ends, what is kept and then what recordings hold is given up before a call
+ * fails. */
 typedef struct tt_scope tt_scope;
 TT_API tt_status tt_scope_open(tt_device *device, tt_scope **scope, tt_error *err);
 TT_API void tt_scope_close(tt_scope *scope); /* NULL is fine */

@@ -316,7 +316,8 @@ tt_status cuda_conv_plan_get(cuda *c, const cuda_conv_problem *p, cuda_conv_plan
     if (found)
         *at = found->next;
     else {
-        tt_status status = plan_make(c, p, &found, err);
+        tt_status status = cuda_may_prepare(c, "a plan of cuDNN", err);
+        if (!status) status = plan_make(c, p, &found, err);
         if (status) return status;
     }
     found->next = c->convs;

@@ -182,7 +182,10 @@ static void *alloc(void *self, size_t bytes)
     void *p = NULL;
     cuda *c = self;
     if (c->recording || cuda_enter(c, NULL)) return NULL;
-    return cuda_memory_take(c, bytes, &p, NULL) ? NULL : p;
+    tt_status status = cuda_memory_take(c, bytes, &p, NULL);
+    /* scratch comes back when it is needed */
+    if (status == TT_ERR_MEMORY && cuda_scratch_trim(c, true)) status = cuda_memory_take(c, bytes, &p, NULL);
+    return status ? NULL : p;
 }
 
 static void free_memory(void *self, void *p)

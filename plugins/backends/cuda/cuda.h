@@ -29,18 +29,18 @@ typedef struct cuda_staging {
     int next;
 } cuda_staging;
 
-/* One scratch block, replaced by a larger one when needed. Recordings hold the address of the block of their
- * time, so that replaced ones are kept while there are recordings. */
+/* One scratch block, replaced by a larger one when needed. Recordings hold the block of their time, which is
+ * kept for them. */
 typedef struct cuda_block {
     void *data;
     size_t bytes;
+    int holders; /* recordings */
     struct cuda_block *older;
 } cuda_block;
 
 typedef struct cuda {
     int index, processors;
-    bool tf32, recording;
-    int recordings; /* that are not freed yet */
+    bool tf32, recording, scratch_noted; /* an operation that is being recorded uses scratch */
     cudaStream_t stream;
     cublasLtHandle_t blas;
     cudnnHandle_t dnn;
@@ -82,15 +82,17 @@ tt_status cuda_misfit(const tt_op *op, tt_error *err);
 
 /* ---- memory ---- */
 
-/* Device memory for as long as is wanted; all of it is counted (held.c). NULL is freed at no cost. */
+/* Device memory for as long as is wanted; all of it is counted (held.c). Giving it back waits for queued work
+ * that may still use it. NULL is freed at no cost. */
 tt_status cuda_memory_take(cuda *c, size_t bytes, void **data, tt_error *err);
 tt_status cuda_memory_give(cuda *c, void *data);
 /* Bytes that this process holds of all devices, and the most so far. */
 void cuda_held(size_t *now, size_t *most);
 
-/* Device memory until the next call, undefined contents. */
+/* Device memory until the next call, undefined contents. While recording it does not grow. */
 tt_status cuda_scratch(cuda *c, size_t bytes, void **data, tt_error *err);
-void cuda_scratch_trim(cuda *c); /* frees replaced blocks, where no recording may hold them */
+/* Frees what no recording holds, the latest block too where `all`; true: something was freed. */
+bool cuda_scratch_trim(cuda *c, bool all);
 void cuda_scratch_close(cuda *c);
 
 tt_status cuda_staging_open(cuda *c, tt_error *err);
@@ -149,6 +151,8 @@ void cuda_convs_close(cuda *c);
 
 /* ---- recordings: see backend.h ---- */
 
+/* TT_OK, or an error: what is recorded must have run before, so that all it needs is there. */
+tt_status cuda_may_prepare(const cuda *c, const char *what, tt_error *err);
 tt_status cuda_record_begin(void *self, tt_error *err);
 tt_status cuda_record_end(void *self, void **recording, tt_error *err);
 tt_status cuda_replay(void *self, void *recording, tt_error *err);

@@ -97,9 +97,10 @@ tt_status cuda_check(cuda *c, cuda_library library, const char *call, int code, 
     else
         tt_fail(&own, m.status, "backend cuda: device %d: %s gives %s (%s): %s", c->index, call,
                 name_of(library, code), cuda_call.cudaGetErrorName((cudaError_t)behind), m.remedy);
-    if (is_lost(behind)) c->lost = own;
+    if (is_lost(behind) && !c->lost.code) c->lost = own;
+    if (c->lost.code) own = c->lost; /* the first says most */
     if (err) *err = own;
-    return m.status;
+    return own.code;
 }
 
 tt_status cuda_enter(cuda *c, tt_error *err)

@@ -10,12 +10,12 @@
 tt_status cuda_scratch(cuda *c, size_t bytes, void **data, tt_error *err)
 {
     if (!c->scratch || c->scratch->bytes < bytes) {
+        tt_status status = cuda_may_prepare(c, "scratch", err);
+        if (status) return status;
         cuda_block *block = tt_alloc_zero(sizeof *block);
         if (!block) return tt_fail(err, TT_ERR_MEMORY, "backend cuda: out of memory for scratch");
-        cuda_scratch_trim(c);
-        if (c->recordings == 0 && !c->recording) cuda_scratch_close(c); /* room for its successor */
-        /* allowed while a stream is captured in the relaxed mode: it is no work of the stream */
-        tt_status status = cuda_memory_take(c, bytes, &block->data, err);
+        cuda_scratch_trim(c, true); /* room for its successor */
+        status = cuda_memory_take(c, bytes, &block->data, err);
         if (status) {
             tt_free(block);
             return status;
@@ -24,31 +24,35 @@ tt_status cuda_scratch(cuda *c, size_t bytes, void **data, tt_error *err)
         block->older = c->scratch;
         c->scratch = block;
     }
+    if (c->recording) c->scratch_noted = true;
     *data = c->scratch->data;
     return TT_OK;
 }
 
-static void free_blocks(cuda *c, cuda_block *b)
+bool cuda_scratch_trim(cuda *c, bool all)
 {
-    while (b) {
-        cuda_block *older = b->older;
-        cuda_memory_give(c, b->data); /* waits for what uses it */
+    bool any = false;
+    cuda_block **at = &c->scratch;
+    if (!all && *at) at = &(*at)->older;
+    while (*at) {
+        cuda_block *b = *at;
+        if (b->holders > 0) {
+            at = &b->older;
+            continue;
+        }
+        *at = b->older;
+        cuda_memory_give(c, b->data);
         tt_free(b);
-        b = older;
+        any = true;
     }
-}
-
-void cuda_scratch_trim(cuda *c)
-{
-    if (!c->scratch || c->recordings > 0 || c->recording) return;
-    free_blocks(c, c->scratch->older);
-    c->scratch->older = NULL;
+    return any;
 }
 
 void cuda_scratch_close(cuda *c)
 {
-    free_blocks(c, c->scratch);
-    c->scratch = NULL;
+    for (cuda_block *b = c->scratch; b; b = b->older)
+        b->holders = 0;
+    cuda_scratch_trim(c, true);
 }
 
 /* ---- staging ---- */

@@ -173,7 +173,8 @@ static tt_status plan_get(cuda *c, const product_key *key, const void *bias, cud
     if (*plan)
         *at = (*plan)->next;
     else {
-        tt_status status = plan_make(c, key, bias, plan, err);
+        tt_status status = cuda_may_prepare(c, "a plan of cuBLASLt", err);
+        if (!status) status = plan_make(c, key, bias, plan, err);
         if (status) return status;
     }
     (*plan)->next = c->products;

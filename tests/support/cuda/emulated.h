@@ -46,8 +46,8 @@ void __syncwarp();
 void *emulated_shared();
 #define CUDA_SHARED(type, name) type *name = (type *)emulated_shared()
 
-int emulated_launch(void *stream, dim3 grid, unsigned threads, size_t shared, void (*run)(void *),
-                    void (*drop)(void *), void *kernel);
+int emulated_launch(void *stream, void *kernel, dim3 grid, unsigned threads, size_t shared,
+                    void (*run)(void *), void (*drop)(void *), void *call);
 
 template <typename... P>
 int launch(void (*kernel)(P...), dim3 grid, unsigned threads, size_t shared, cuda_stream stream,
@@ -63,7 +63,8 @@ int launch(void (*kernel)(P...), dim3 grid, unsigned threads, size_t shared, cud
     };
     auto drop = [](void *p) { delete (call *)p; };
     if (!grid.x || !grid.y || !grid.z) return 0;
-    return emulated_launch(stream, grid, threads, shared, run, drop, new call{kernel, {args...}});
+    return emulated_launch(stream, (void *)kernel, grid, threads, shared, run, drop,
+                           new call{kernel, {args...}});
 }
 
 inline float to_f32(float x)

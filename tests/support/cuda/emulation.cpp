@@ -95,7 +95,7 @@ struct machine {
     fiber *current = nullptr;
     unsigned char *shared = nullptr;
     void (*run)(void *) = nullptr;
-    void *kernel = nullptr;
+    void *call = nullptr;
     uint64_t random = 88172645463325252u;
 #ifdef __x86_64__
     void *context = nullptr;
@@ -155,7 +155,7 @@ static void fiber_main()
 #endif
     fiber *f = m.current;
     for (;;) {
-        m.run(m.kernel);
+        m.run(m.call);
         f->state = ENDED;
         leave(f);
     }
@@ -259,7 +259,7 @@ struct emulated_launched {
     unsigned threads;
     size_t shared;
     void (*run)(void *), (*drop)(void *);
-    void *kernel;
+    void *call;
 };
 
 static void run_launch(void *p)
@@ -272,7 +272,7 @@ static void run_launch(void *p)
         m.fibers.push_back(fiber_make());
     m.shared = l->shared ? (unsigned char *)aligned_alloc(16, (l->shared + 15) / 16 * 16 + GUARD) : nullptr;
     m.run = l->run;
-    m.kernel = l->kernel;
+    m.call = l->call;
     emulated_at.blocks = l->grid;
     emulated_at.threads = dim3(l->threads);
     for (unsigned z = 0; z < l->grid.z; z++)
@@ -288,21 +288,21 @@ static void run_launch(void *p)
 static void drop_launch(void *p)
 {
     emulated_launched *l = (emulated_launched *)p;
-    l->drop(l->kernel);
+    l->drop(l->call);
     delete l;
 }
 
-int emulated_launch(void *stream, dim3 grid, unsigned threads, size_t shared, void (*run)(void *),
-                    void (*drop)(void *), void *kernel)
+int emulated_launch(void *stream, void *kernel, dim3 grid, unsigned threads, size_t shared,
+                    void (*run)(void *), void (*drop)(void *), void *call)
 {
-    emulated_launched *l = new emulated_launched{grid, threads, shared, run, drop, kernel};
+    emulated_launched *l = new emulated_launched{grid, threads, shared, run, drop, call};
     /* limits of every device from sm_80 on; opt-in shared memory is 163 KiB there */
     if (threads == 0 || threads > 1024 || threads % 32 || grid.y > 65535 || grid.z > 65535 ||
         grid.x > 0x7fffffff || shared > 163 * 1024) {
         drop_launch(l);
         return invalid_value;
     }
-    if (emulation_on_launch) return emulation_on_launch(stream, run_launch, drop_launch, l);
+    if (emulation_on_launch) return emulation_on_launch(stream, kernel, run_launch, drop_launch, l);
     run_launch(l);
     drop_launch(l);
     return 0;

@@ -15,10 +15,10 @@ typedef enum emulation_order {
 } emulation_order;
 extern emulation_order emulation_run_order;
 
-/* Sees each launch before it runs: NULL runs it at once. run(launch) may be called any number of times; then
- * drop(launch). Gives a cudaError_t. */
-typedef int (*emulation_hook)(void *stream, void (*run)(void *launch), void (*drop)(void *launch),
-                              void *launch);
+/* Sees each launch of a kernel before it runs: NULL runs it at once. run(launch) may be called any number of
+ * times; then drop(launch). Gives a cudaError_t. */
+typedef int (*emulation_hook)(void *stream, void *kernel, void (*run)(void *launch),
+                              void (*drop)(void *launch), void *launch);
 extern emulation_hook emulation_on_launch;
 
 #ifdef __cplusplus

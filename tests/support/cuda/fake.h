@@ -1,9 +1,10 @@
 /* The CUDA runtime, cuBLASLt and cuDNN, as far as the cuda backend calls them, on the CPU: what its table of
  * calls holds in tests. Work on a stream runs when it is waited for, no sooner, so that whoever forgets to
  * wait gets what was there before. Device memory is the host's, with its bounds kept, and NaNs in it at
- * first. What the libraries' documentation refuses is refused: wrong kinds of copies, addresses outside a
- * block or less aligned than was said, attributes that are missing or of another type, unfinalised
- * descriptors. Faults are set in `fake_cuda`. */
+ * first; once freed it faults when it is touched. In a capture nothing may wait, allocate, free, be planned
+ * or run for the first time. What the libraries' documentation refuses is refused: wrong kinds of copies,
+ * addresses outside a block or less aligned than was said, attributes that are missing or of another type,
+ * unfinalised descriptors. Faults are set in `fake_cuda`. */
 #ifndef TT_TESTS_CUDA_FAKE_H
 #define TT_TESTS_CUDA_FAKE_H
 

@@ -201,6 +201,7 @@ cublasStatus_t fake_cublasLtMatmulAlgoGetHeuristic(
     cublasLtMatmulPreference_t wish, int most, cublasLtMatmulHeuristicResult_t found[], int *n)
 {
     ENTER(cublasLtMatmulAlgoGetHeuristic);
+    if (fake_capture_refuses()) return CUBLAS_STATUS_INTERNAL_ERROR;
     (void)h;
     const layout *a = (layout *)a_desc, *d = (layout *)d_desc;
     const preference *p = (preference *)wish;
@@ -343,6 +344,7 @@ cublasStatus_t fake_cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t prod
         (p->epilogue == CUBLASLT_EPILOGUE_DEFAULT || fake_is_device(m.bias, (size_t)m.d.rows * size)) &&
         workspace_bytes >= one.workspace && fake_is_device(workspace, one.workspace);
     if (!there) return CUBLAS_STATUS_INVALID_VALUE;
+    if (!fake_is_loaded(stream, &one, sizeof one)) return CUBLAS_STATUS_EXECUTION_FAILED;
     multiplication *kept = fake_new(sizeof *kept);
     *kept = m;
     return fake_submit(stream, multiply, fake_free, kept) ? CUBLAS_STATUS_EXECUTION_FAILED

@@ -128,28 +128,28 @@ static size_t size_of(cudnnBackendAttributeType_t type)
 
 /* ---- descriptors ---- */
 
-static struct {
+typedef struct context { /* what is behind a handle */
     cudaStream_t stream;
-} handle;
+} context;
 
 cudnnStatus_t fake_cudnnCreate(cudnnHandle_t *made)
 {
     ENTER(cudnnCreate);
-    *made = (cudnnHandle_t)&handle;
+    *made = fake_new(sizeof(context));
     return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t fake_cudnnDestroy(cudnnHandle_t old)
 {
-    ENTER(cudnnDestroy);
-    return (void *)old == (void *)&handle ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_BAD_PARAM;
+    fake_enter(FAKE_cudnnDestroy);
+    fake_free(old);
+    return fake_lost() ? CUDNN_STATUS_EXECUTION_FAILED : CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t fake_cudnnSetStream(cudnnHandle_t h, cudaStream_t stream)
 {
     ENTER(cudnnSetStream);
-    (void)h;
-    handle.stream = stream;
+    ((context *)h)->stream = stream;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -373,6 +373,8 @@ cudnnStatus_t fake_cudnnBackendFinalize(cudnnBackendDescriptor_t self)
     ENTER(cudnnBackendFinalize);
     descriptor *d = self;
     if (d->finished) return CUDNN_STATUS_BAD_PARAM;
+    if ((d->type == HEURISTICS || d->type == PLAN) && fake_capture_refuses())
+        return CUDNN_STATUS_INTERNAL_ERROR; /* may compile and load */
     for (size_t i = 0; i < N_RULES; i++)
         if (rules[i].of == d->type && rules[i].n >= 0 && !d->attributes[rules[i].slot].n)
             return CUDNN_STATUS_BAD_PARAM;
@@ -389,7 +391,7 @@ cudnnStatus_t fake_cudnnBackendFinalize(cudnnBackendDescriptor_t self)
         sound = is_sound_addition(d);
         break;
     case GRAPH:
-        sound = d->attributes[G_HANDLE].value.address[0] == &handle;
+        sound = d->attributes[G_HANDLE].value.address[0] != NULL;
         supported = is_sound_graph(d);
         break;
     case HEURISTICS:
@@ -570,7 +572,9 @@ cudnnStatus_t fake_cudnnBackendExecute(cudnnHandle_t h, cudnnBackendDescriptor_t
 {
     ENTER(cudnnBackendExecute);
     const descriptor *p = plan, *v = pack;
-    if ((void *)h != (void *)&handle || p->type != PLAN || !p->finished || v->type != PACK || !v->finished)
+    if (p->type != PLAN || !p->finished || v->type != PACK || !v->finished ||
+        p->attributes[E_HANDLE].value.address[0] != (void *)h ||
+        graph_of(p)->attributes[G_HANDLE].value.address[0] != (void *)h)
         return CUDNN_STATUS_BAD_PARAM;
     const engine *e = &engines[p->engine];
     const attribute *ops = &graph_of(p)->attributes[G_OPERATIONS];
@@ -587,8 +591,11 @@ cudnnStatus_t fake_cudnnBackendExecute(cudnnHandle_t h, cudnnBackendDescriptor_t
         status = bind(v, PART(ops->value.part[i + 1], A_B), &c.added[i]);
     if (status) return status;
     c.tf32 = c.x.type == TT_F32 && is_tensor_core(e);
+    cudaStream_t stream = ((context *)h)->stream;
+    const int64_t key[] = {p->engine, (int64_t)(uintptr_t)p};
+    if (!fake_is_loaded(stream, key, sizeof key)) return CUDNN_STATUS_EXECUTION_FAILED;
     convolution *kept = fake_new(sizeof *kept);
     *kept = c;
-    return fake_submit(handle.stream, convolve, fake_free, kept) ? CUDNN_STATUS_EXECUTION_FAILED
-                                                                 : CUDNN_STATUS_SUCCESS;
+    return fake_submit(stream, convolve, fake_free, kept) ? CUDNN_STATUS_EXECUTION_FAILED
+                                                          : CUDNN_STATUS_SUCCESS;
 }

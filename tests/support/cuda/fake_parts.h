@@ -27,6 +27,13 @@ int fake_lost(void);
  * drop(self). */
 cudaError_t fake_submit(cudaStream_t stream, void (*run)(void *), void (*drop)(void *), void *self);
 
+/* What CUDA forbids in a capture, or what an older driver refuses there, or what backend.h promises not to do
+ * there. true: some stream is captured; its capture is spoilt. */
+bool fake_capture_refuses(void);
+/* Code is loaded when it runs for the first time: the kernel, algorithm or plan with this key. false, and the
+ * capture spoilt: this would be in a capture. */
+bool fake_is_loaded(cudaStream_t stream, const void *key, size_t bytes);
+
 /* Does [p, p + bytes) lie in one block of device (pinned) memory? */
 bool fake_is_device(const void *p, size_t bytes);
 bool fake_is_pinned(const void *p, size_t bytes);

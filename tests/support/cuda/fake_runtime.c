@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef TT_SANITIZE
+#include <sys/mman.h>
+#endif
 
 fake_cuda_setup fake_cuda;
 
@@ -42,6 +45,7 @@ struct CUstream_st {
 struct CUevent_st {
     cudaStream_t stream;
     uint64_t at; /* when this many pieces are done */
+    bool captured;
 };
 
 #define CUDA_CALL(name) #name,
@@ -53,6 +57,7 @@ static int counts[FAKE_CALLS];
 static block *blocks;
 static size_t n_blocks, used;
 static int objects, current_device, lost, last;
+static cudaStream_t streams[8];
 
 /* ---- faults ---- */
 
@@ -136,14 +141,57 @@ bool fake_is_pinned(const void *p, size_t bytes)
     return b && !b->device;
 }
 
+/* Memory that was given back faults when it is touched: work that was still queued, or a replay, used it.
+ * (Address sanitizers see that themselves, and bounds better.) */
+#ifdef TT_SANITIZE
+static void *pages_get(size_t bytes)
+{
+    void *data;
+    return posix_memalign(&data, 256, bytes ? bytes : 1) ? NULL : data;
+}
+
+static void pages_put(void *data, size_t bytes)
+{
+    (void)bytes;
+    free(data);
+}
+#else
+enum { PAGE = 4096 };
+
+/* as near as alignment lets it to the end of its pages, behind which there is nothing either */
+static size_t pages_of(size_t bytes)
+{
+    return (bytes + PAGE - 1) / PAGE * PAGE + (bytes ? PAGE : 2 * PAGE);
+}
+
+static size_t offset_of(size_t bytes)
+{
+    return pages_of(bytes) - PAGE - (bytes + 255) / 256 * 256;
+}
+
+static void *pages_get(size_t bytes)
+{
+    char *at = mmap(NULL, pages_of(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return NULL;
+    mprotect(at + pages_of(bytes) - PAGE, PAGE, PROT_NONE);
+    return at + offset_of(bytes);
+}
+
+static void pages_put(void *data, size_t bytes)
+{
+    mmap((char *)data - offset_of(bytes), pages_of(bytes), PROT_NONE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+}
+#endif
+
 static cudaError_t block_make(void **p, size_t bytes, bool device)
 {
     if (device && (bytes > fake_cuda.memory || used > fake_cuda.memory - bytes))
         return failed(cudaErrorMemoryAllocation);
-    void *data;
+    void *data = NULL;
     block *more = realloc(blocks, (n_blocks + 1) * sizeof *more);
     if (more) blocks = more;
-    if (!more || posix_memalign(&data, 256, bytes ? bytes : 1)) return failed(cudaErrorMemoryAllocation);
+    if (!more || !(data = pages_get(bytes))) return failed(cudaErrorMemoryAllocation);
     memset(data, 0xff, bytes < 1 << 20 ? bytes : 1 << 20); /* the rest would cost more than it shows */
     blocks[n_blocks++] = (block){data, bytes, device};
     if (device) used += bytes;
@@ -157,7 +205,7 @@ static cudaError_t block_free(void *p, bool device)
     for (size_t i = 0; i < n_blocks; i++) {
         if (blocks[i].data != p || blocks[i].device != device) continue;
         if (device) used -= blocks[i].bytes;
-        free(p);
+        pages_put(p, blocks[i].bytes);
         blocks[i] = blocks[--n_blocks];
         return cudaSuccess;
     }
@@ -213,13 +261,43 @@ static void drain(cudaStream_t s, uint64_t at)
     if (s->queue.n) memmove(s->queue.items, s->queue.items + n, s->queue.n * sizeof *s->queue.items);
 }
 
-static cudaStream_t streams[8];
+/* ---- what a capture does not allow ---- */
 
-static void drain_all(void)
+bool fake_capture_refuses(void)
 {
+    bool any = false;
     for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
-        if (streams[i]) drain(streams[i], UINT64_MAX);
+        if (streams[i] && streams[i]->capture) any = streams[i]->spoilt = true;
+    return any;
 }
+
+static uint64_t *loaded; /* hashes */
+static size_t n_loaded;
+
+bool fake_is_loaded(cudaStream_t stream, const void *key, size_t bytes)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ ((const unsigned char *)key)[i]) * 1099511628211u;
+    for (size_t i = 0; i < n_loaded; i++)
+        if (loaded[i] == hash) return true;
+    if (stream && stream->capture) {
+        stream->spoilt = true;
+        return false;
+    }
+    uint64_t *more = realloc(loaded, (n_loaded + 1) * sizeof *more);
+    if (!more) return false;
+    loaded = more;
+    loaded[n_loaded++] = hash;
+    return true;
+}
+
+/* for calls of the runtime that a capture does not allow */
+#define ENTER_IDLE(name)                                                                                     \
+    do {                                                                                                     \
+        ENTER(name);                                                                                         \
+        if (fake_capture_refuses()) return failed(cudaErrorStreamCaptureUnsupported);                        \
+    } while (0)
 
 cudaError_t fake_cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
@@ -255,13 +333,15 @@ cudaError_t fake_cudaStreamDestroy(cudaStream_t stream)
 
 cudaError_t fake_cudaStreamSynchronize(cudaStream_t stream)
 {
-    ENTER(cudaStreamSynchronize);
+    int code = fake_enter(FAKE_cudaStreamSynchronize);
+    if (lost) return failed(lost);
     if (stream->capture) {
         stream->spoilt = true;
         return failed(cudaErrorStreamCaptureUnsupported);
     }
-    drain(stream, UINT64_MAX);
-    return lost ? failed(lost) : cudaSuccess;
+    drain(stream, UINT64_MAX); /* an error told here may be an earlier call's: it waits all the same */
+    if (lost) code = lost;
+    return code ? failed(code) : cudaSuccess;
 }
 
 cudaError_t fake_cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
@@ -283,14 +363,17 @@ cudaError_t fake_cudaEventDestroy(cudaEvent_t event)
 cudaError_t fake_cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     ENTER(cudaEventRecord);
-    if (stream->capture) return failed(cudaErrorStreamCaptureUnsupported);
-    *event = (struct CUevent_st){stream, stream->done + stream->queue.n};
+    *event = (struct CUevent_st){stream, stream->done + stream->queue.n, stream->capture != NULL};
     return cudaSuccess;
 }
 
 cudaError_t fake_cudaEventSynchronize(cudaEvent_t event)
 {
     ENTER(cudaEventSynchronize);
+    if (event->captured) {
+        if (event->stream->capture) event->stream->spoilt = true;
+        return failed(cudaErrorCapturedEvent);
+    }
     if (event->stream) drain(event->stream, event->at);
     return lost ? failed(lost) : cudaSuccess;
 }
@@ -361,7 +444,7 @@ static void graph_drop(void *self)
 
 cudaError_t fake_cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
-    ENTER(cudaGraphLaunch);
+    ENTER_IDLE(cudaGraphLaunch);
     cudaGraph_t g = (cudaGraph_t)exec;
     g->references++;
     return fake_submit(stream, graph_run, graph_drop, g);
@@ -449,28 +532,26 @@ cudaError_t fake_cudaMemcpy3DAsync(const struct cudaMemcpy3DParms *p, cudaStream
 
 cudaError_t fake_cudaMalloc(void **p, size_t bytes)
 {
-    ENTER(cudaMalloc);
+    ENTER_IDLE(cudaMalloc);
     return block_make(p, bytes, true);
 }
 
 cudaError_t fake_cudaMallocHost(void **p, size_t bytes)
 {
-    ENTER(cudaMallocHost);
+    ENTER_IDLE(cudaMallocHost);
     return block_make(p, bytes, false);
 }
 
 cudaError_t fake_cudaFree(void *p)
 {
-    ENTER(cudaFree);
-    drain_all();
-    return lost ? failed(lost) : block_free(p, true);
+    ENTER_IDLE(cudaFree);
+    return block_free(p, true);
 }
 
 cudaError_t fake_cudaFreeHost(void *p)
 {
-    ENTER(cudaFreeHost);
-    drain_all();
-    return lost ? failed(lost) : block_free(p, false);
+    ENTER_IDLE(cudaFreeHost);
+    return block_free(p, false);
 }
 
 cudaError_t fake_cudaMemGetInfo(size_t *free_bytes, size_t *total)
@@ -572,9 +653,13 @@ int fake_cuda_launched(void)
     return launches;
 }
 
-static int on_launch(void *stream, void (*run)(void *), void (*drop)(void *), void *launched)
+static int on_launch(void *stream, void *kernel, void (*run)(void *), void (*drop)(void *), void *launched)
 {
     launches++;
+    if (!fake_is_loaded(stream, &kernel, sizeof kernel)) {
+        drop(launched);
+        return (int)failed(cudaErrorStreamCaptureUnsupported);
+    }
     if (fake_cuda.fail && strcmp(fake_cuda.fail, "cudaLaunchKernel") == 0 && --fake_cuda.fail_at <= 0) {
         fake_cuda.fail = NULL;
         drop(launched);
@@ -632,9 +717,9 @@ void fake_cuda_reset(void)
             fake_free(streams[i]);
             streams[i] = NULL;
         }
-    while (n_blocks > 0)
-        free(blocks[--n_blocks].data);
-    used = 0;
+    for (; n_blocks > 0; n_blocks--)
+        pages_put(blocks[n_blocks - 1].data, blocks[n_blocks - 1].bytes);
+    used = n_loaded = 0;
     lost = last = objects = launches = 0;
     memset(counts, 0, sizeof counts);
     fake_cuda = (fake_cuda_setup){.driver = CUDART_VERSION,
