@@ -485,9 +485,9 @@ START_TEST(scratch_that_no_recording_holds_any_more_is_freed)
     const tt_backend *b = tt_device_backend(device);
     layer sizes[4], plain;
     void *recordings[4];
-    build_conv(&plain, TT_F32, 1);
-    tt_ok(tt_run(device, &plain.op, &err), &err); /* scratch is there, and no recording uses it */
-    void *other = record_one(&plain);
+    build_linear(&plain, TT_F32, 1);
+    tt_ok(tt_run(device, &plain.op, &err), &err);
+    void *other = record_one(&plain); /* it takes no scratch, so it holds none */
     for (int i = 0; i < 4; i++)
         build_scratchy(&sizes[i], 6 + 20 * i);
     int blocks = fake_cuda_blocks();

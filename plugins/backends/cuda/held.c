@@ -66,9 +66,13 @@ tt_status cuda_memory_give(cuda *c, void *data)
     forget(data);
     pthread_mutex_unlock(&held.lock);
     /* cudaFree may wait for the device's work (cuda_runtime_api.h), or not */
-    if (!c->lost.code && c->stream) (void)CUDA_TRY(c, NULL, cudaStreamSynchronize, c->stream);
-    if (!c->lost.code) return CUDA_TRY(c, NULL, cudaFree, data);
-    cuda_call.cudaFree(data); /* what the device was lost by is told for good */
+    if (!c->lost.code) {
+        if (c->stream) (void)CUDA_TRY(c, NULL, cudaStreamSynchronize, c->stream);
+        return CUDA_TRY(c, NULL, cudaFree, data);
+    }
+    /* both fail at once, and what the device was lost by is told for good */
+    if (c->stream) cuda_call.cudaStreamSynchronize(c->stream);
+    cuda_call.cudaFree(data);
     return c->lost.code;
 }
 
