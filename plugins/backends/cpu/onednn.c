@@ -458,13 +458,21 @@ size_t dnn_weights_bytes(const dnn_weights *w)
 bool dnn_view_of(const dnn_weights *w, dnn_view *view)
 {
     blocks b;
-    if (!read_blocks(w->layout, &b) || b.rank != 4 || b.type != dnnl_f32) return false;
+    if (!read_blocks(w->layout, &b) || b.rank != 4 || !(b.type == dnnl_f32 || b.type == dnnl_bf16))
+        return false;
     bool of_outputs = b.n == 1 && b.indices[0] == 0;
     bool of_both = b.n == 2 && b.indices[0] == 1 && b.indices[1] == 0;
-    if (!of_outputs && !of_both) return false;
+    /* outputs side by side, or blocks of both, each number with that of the next input */
+    bool pairs = b.n >= 2 && b.indices[b.n - 1] == 1 && b.sizes[b.n - 1] == 2;
+    bool pairs_of_outputs = pairs && b.n == 2 && b.indices[0] == 0;
+    bool pairs_of_both = pairs && b.n == 3 && b.indices[0] == 1 && b.indices[1] == 0;
+    if (!of_outputs && !of_both && !pairs_of_outputs && !pairs_of_both) return false;
+    bool blocks_of_both = of_both || pairs_of_both;
     *view = (dnn_view){.data = w->data,
-                       .out_block = b.sizes[b.n - 1],
-                       .in_block = of_both ? b.sizes[0] : 1,
+                       .bf16 = b.type == dnnl_bf16,
+                       .pair = pairs ? 2 : 1,
+                       .out_block = b.sizes[blocks_of_both ? 1 : 0],
+                       .in_block = (blocks_of_both ? b.sizes[0] : 1) * (pairs ? 2 : 1),
                        .out_step = b.strides[0],
                        .in_step = b.strides[1],
                        .row = b.strides[2],

@@ -29,17 +29,19 @@ typedef struct dnn_problem {
         pad_top, pad_left, pad_bottom, pad_right;
 } dnn_problem;
 
-/* f32 weights of a convolution where they lie. Number (out, in, y, x) is at dnn_view_at + y·row + x·column;
- * `out_block` output channels lie side by side. */
+/* Weights of a convolution where they lie. Number (out, in, y, x) is at dnn_view_at + y·row + x·column;
+ * `out_block` output channels lie side by side. With pair = 2 each of these is two numbers, of the even input
+ * channel and of the odd one behind it, and dnn_view_at is that of the even one. */
 typedef struct dnn_view {
     const void *data;
-    int64_t out_block, in_block, out_step, in_step, row, column;
+    bool bf16; /* else f32 */
+    int64_t pair, out_block, in_block, out_step, in_step, row, column;
 } dnn_view;
 
 static inline int64_t dnn_view_at(const dnn_view *w, int64_t out, int64_t in)
 {
     return out / w->out_block * w->out_step + in / w->in_block * w->in_step +
-           in % w->in_block * w->out_block + out % w->out_block;
+           in % w->in_block / w->pair * w->pair * w->out_block + out % w->out_block * w->pair;
 }
 
 /* Call before any other function: oneDNN looks at the processor once. */
@@ -56,7 +58,7 @@ void dnn_close(dnn *d);
 tt_status dnn_pack(dnn *d, const dnn_problem *p, const void *weights, dnn_weights **packed, tt_error *err);
 void dnn_unpack(dnn_weights *w);
 size_t dnn_weights_bytes(const dnn_weights *w);
-/* false: oneDNN's layout is none that a view can tell, or not f32. */
+/* false: oneDNN's layout is none that a view can tell. */
 bool dnn_view_of(const dnn_weights *w, dnn_view *view);
 
 /* Keeps copies of `w` in other layouts where a size wants one. */

@@ -290,7 +290,7 @@ tt_status cpu_conv(cpu *c, const tt_op *op, tt_error *err)
     dnn_problem *q = &p.problem;
     q->bf16 = bf16 && !widened;
     dnn_view view;
-    if (!q->bf16 && cpu_winograd_takes(c, q, w->product, &view)) return cpu_winograd(c, op, q, &view, err);
+    if (cpu_winograd_takes(c, q, w->product, &view)) return cpu_winograd(c, op, q, &view, err);
     int64_t n_in = q->in * q->in_height * q->in_width;
     p.n_out = q->out * q->out_height * q->out_width;
     int64_t n_wide = widened ? n_in + p.n_out : 0;

@@ -3,6 +3,7 @@
 #define TT_CPU_VEC_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define VW            8
@@ -30,6 +31,13 @@ static inline vf v_load_bf16(const uint16_t *p)
 {
     __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+/* of VW pairs the first or the second of each */
+static inline vf v_load_bf16_of_pairs(const uint16_t *p, bool second)
+{
+    __m256i pairs = _mm256_loadu_si256((const void *)p);
+    return _mm256_castsi256_ps(second ? _mm256_and_si256(pairs, _mm256_set1_epi32((int)0xffff0000))
+                                      : _mm256_slli_epi32(pairs, 16));
 }
 /* to nearest even; NaN stays NaN (made quiet) */
 static inline void v_store_bf16(uint16_t *p, vf x)

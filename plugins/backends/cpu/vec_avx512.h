@@ -3,6 +3,7 @@
 #define TT_CPU_VEC_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define VW  16
@@ -31,6 +32,13 @@ static inline vf v_load_bf16(const uint16_t *p)
 {
     __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+/* of VW pairs the first or the second of each */
+static inline vf v_load_bf16_of_pairs(const uint16_t *p, bool second)
+{
+    __m512i pairs = _mm512_loadu_si512((const void *)p);
+    return _mm512_castsi512_ps(second ? _mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000))
+                                      : _mm512_slli_epi32(pairs, 16));
 }
 /* to nearest even; NaN stays NaN (made quiet) */
 static inline void v_store_bf16(uint16_t *p, vf x)

@@ -3,6 +3,7 @@
 #ifndef TT_CPU_VEC_H
 #define TT_CPU_VEC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -40,6 +41,13 @@ static inline vf v_blend(vi mask, vf a, vf b)
 static inline vf v_load_bf16(const uint16_t *p)
 {
     vu wide = {p[0], p[1], p[2], p[3]};
+    return (vf)(wide << 16);
+}
+/* of VW pairs the first or the second of each */
+static inline vf v_load_bf16_of_pairs(const uint16_t *p, bool second)
+{
+    p += second;
+    vu wide = {p[0], p[2], p[4], p[6]};
     return (vf)(wide << 16);
 }
 /* to nearest even; NaN stays NaN (made quiet) */

@@ -79,23 +79,41 @@ ALWAYS_INLINE void transform_weights(vf g0, vf g1, vf g2, vf *u, int step)
     u[5 * step] = g2;
 }
 
-static void winograd_weights(const dnn_view *w, int64_t out, int64_t in, int64_t n, float *u, int64_t step)
+ALWAYS_INLINE vf weights_at(bool bf16, bool pairs, const void *data, int64_t at, bool odd)
+{
+    if (!bf16) return v_load((const float *)data + at);
+    const uint16_t *p = (const uint16_t *)data + at;
+    return pairs ? v_load_bf16_of_pairs(p, odd) : v_load_bf16(p);
+}
+
+ALWAYS_INLINE void winograd_weights_of(bool bf16, bool pairs, const dnn_view *w, int64_t out, int64_t in,
+                                       int64_t n, float *u, int64_t step)
 {
     for (int64_t k = 0; k < n; k++)
         for (int64_t o = 0; o < PANEL; o += VW) {
-            const float *g = (const float *)w->data + dnn_view_at(w, out + o, in + k);
+            int64_t at = dnn_view_at(w, out + o, in + k);
+            bool odd = (in + k) % 2;
             vf half[6 * 3], all[6];
-            for (int j = 0; j < 3; j++) {
-                const float *column = g + j * w->column;
-                transform_weights(v_load(column), v_load(column + w->row), v_load(column + 2 * w->row),
-                                  half + j, 3);
-            }
+            for (int j = 0; j < 3; j++, at += w->column)
+                transform_weights(weights_at(bf16, pairs, w->data, at, odd),
+                                  weights_at(bf16, pairs, w->data, at + w->row, odd),
+                                  weights_at(bf16, pairs, w->data, at + 2 * w->row, odd), half + j, 3);
             for (int i = 0; i < 6; i++) {
                 transform_weights(half[3 * i], half[3 * i + 1], half[3 * i + 2], all, 1);
                 for (int j = 0; j < 6; j++)
                     v_store(u + (6 * i + j) * step + k * PANEL + o, all[j]);
             }
         }
+}
+
+static void winograd_weights(const dnn_view *w, int64_t out, int64_t in, int64_t n, float *u, int64_t step)
+{
+    if (!w->bf16)
+        winograd_weights_of(false, false, w, out, in, n, u, step);
+    else if (w->pair == 1)
+        winograd_weights_of(true, false, w, out, in, n, u, step);
+    else
+        winograd_weights_of(true, true, w, out, in, n, u, step);
 }
 
 /* m[rows][PANEL] = v·u, or += */
