@@ -52,7 +52,8 @@ static bool print(const tt_run_options *o, const tt_conductor *conductor, tt_buf
 {
     const tt_results *results = tt_conductor_results(conductor);
     const tt_run_info *info = tt_conductor_info(conductor);
-    return o->json ? tt_results_json(results, NULL, info, TT_EXTREMES, out) : tt_results_table(results, info, out);
+    return o->json ? tt_results_json(results, NULL, info, TT_EXTREMES, out)
+                   : tt_results_table(results, info, out);
 }
 
 static tt_status run_one(tt_run_options *o, const tt_launch *launch, tt_describer *describer, const char *dir,
